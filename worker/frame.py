@@ -148,6 +148,11 @@ class Frame:
     convert_s: float = 0.0
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of `detector_input`: (width, height) in px."""
+        return self.letterbox.input_width, self.letterbox.input_height
+
+    @property
     def width(self) -> int:
         """Width of the upright picture in px."""
         return self.letterbox.width

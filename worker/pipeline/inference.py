@@ -1,0 +1,259 @@
+"""What happens to a batch: detect, track, crop, classify, tell; and the one thread that does it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from worker.clock import Clock
+from worker.errors import BackendError
+from worker.face import Detection
+from worker.frame import Frame, Notice, Pixels, Skip, StateChange, merge_skips
+from worker.pipeline.batcher import Batch, Batcher, Lane
+from worker.pipeline.mailbox import Bell
+from worker.pipeline.ports import Classify, Crop, Detect, Report, Study, Write
+
+IDLE_S = 0.25
+"""The thread beats at least this often, also with nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Seconds that a frame spent in each stage; `total_s` from the frame's arrival to its record."""
+
+    decode_s: float
+    wait_s: float
+    detect_s: float
+    classify_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The workshop, as the hall uses it."""
+
+    detect: Detect
+    crop: Crop
+    classify: Classify
+
+
+class Inference:
+    """Turns batches into records. Owned by one thread; holds each stream's study and its unaccounted frames."""
+
+    def __init__(self, models: Models, write: Write, report: Report, clock: Clock) -> None:
+        self._models = models
+        self._write = write
+        self._report = report
+        self._clock = clock
+        self._studies: dict[str, Study] = {}
+        self._unaccounted: dict[tuple[str, str], Mapping[str, int]] = {}
+
+    def add(self, stream: str, study: Study) -> None:
+        """Make a stream known before its first frame."""
+        self._studies[stream] = study
+
+    def remove(self, stream: str) -> None:
+        """Forget a stream that has ended."""
+        self._studies.pop(stream, None)
+        for key in [key for key in self._unaccounted if key[0] == stream]:
+            del self._unaccounted[key]
+
+    def process(self, batch: Batch) -> None:
+        """Tell the batch's notices, then infer its frames and put a record of each into its stream's outbox."""
+        for lane, notice in batch.notices:
+            lane.outbox.put(self._write(self._with_unaccounted(notice)))
+        if not batch.frames:
+            return
+        self._report.batch(len(batch.frames))
+        started = self._clock.monotonic()
+        frames = [frame for _, frame in batch.frames]
+        try:
+            detections = self._models.detect(
+                np.stack([frame.detector_input for frame in frames]), [frame.letterbox for frame in frames]
+            )
+        except BackendError as error:
+            self._fail(batch.frames, error)
+            return
+        detect_s = self._clock.monotonic() - started
+        self._report.stage("detect", detect_s)
+        for part in _rounds(batch.frames, detections):
+            self._tell(part, started, detect_s)
+
+    def _tell(self, part: Sequence[_Found], started: float, detect_s: float) -> None:
+        """One round: at most one frame a stream. All crops of the round are classified together."""
+        tracking = self._clock.monotonic()
+        crops: list[Pixels] = []
+        chosen: list[int] = []
+        for found in part:
+            study = self._studies[found.lane.stream]
+            boxes = study.begin(self._accounted(found.frame), found.detections)
+            cut = [self._models.crop(found.frame.luma, box) for box in boxes]
+            indices = study.choose([quality for _, quality in cut])
+            crops += [cut[i][0] for i in indices]
+            chosen.append(len(indices))
+        classifying = self._clock.monotonic()
+        self._report.stage("track", classifying - tracking)
+        try:
+            results = self._models.classify(np.stack(crops)) if crops else np.empty((0, 7), np.float32)
+        except BackendError as error:
+            self._fail([(found.lane, found.frame) for found in part], error)
+            return
+        now = self._clock.monotonic()
+        if crops:
+            self._report.stage("classify", now - classifying)
+        place = 0
+        for found, count in zip(part, chosen, strict=True):
+            times = StageTimes(
+                decode_s=found.frame.decode_s + found.frame.convert_s,
+                wait_s=max(0.0, started - found.frame.arrived),
+                detect_s=detect_s,
+                classify_s=now - classifying,
+                total_s=max(0.0, now - found.frame.arrived),
+            )
+            self._report.stage("wait", times.wait_s)
+            draft = self._studies[found.lane.stream].finish(list(results[place : place + count]), times)
+            place += count
+            self._unaccounted.pop((found.frame.stream, found.frame.run), None)
+            found.lane.outbox.put(draft)
+
+    def _fail(self, frames: Sequence[tuple[Lane, Frame]], error: BackendError) -> None:
+        """No record for these frames: they are counted, and the next record of their run tells them."""
+        self._report.inference_failed(error)
+        for lane, frame in frames:
+            key = (frame.stream, frame.run)
+            lost = merge_skips(self._unaccounted.get(key, {}), frame.skipped, {Skip.INFERENCE_ERROR: 1})
+            self._unaccounted[key] = lost
+            lane.outbox.cancel()
+            self._report.skipped(frame.stream, Skip.INFERENCE_ERROR, 1)
+
+    def _accounted(self, frame: Frame) -> Frame:
+        """The frame with the counts of earlier frames of its run that got no record."""
+        lost = self._unaccounted.get((frame.stream, frame.run))
+        return replace(frame, skipped=merge_skips(lost, frame.skipped)) if lost else frame
+
+    def _with_unaccounted(self, notice: Notice) -> Notice:
+        """A closing notice with the counts of frames of its run that got no record."""
+        if not (isinstance(notice, StateChange) and notice.closes_run):
+            return notice
+        lost = self._unaccounted.pop((notice.stream, notice.run), None)
+        return replace(notice, skipped=merge_skips(lost, notice.skipped)) if lost else notice
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    lane: Lane
+    frame: Frame
+    detections: list[Detection]
+
+
+def _rounds(frames: Sequence[tuple[Lane, Frame]], detections: list[list[Detection]]) -> Iterator[list[_Found]]:
+    """Split a batch so that each part has at most one frame of a stream, in order: a track needs its past first."""
+    rest = [_Found(lane, frame, found) for (lane, frame), found in zip(frames, detections, strict=True)]
+    while rest:
+        part: dict[str, _Found] = {}
+        later: list[_Found] = []
+        for found in rest:
+            if found.lane.stream in part:
+                later.append(found)
+            else:
+                part[found.lane.stream] = found
+        yield list(part.values())
+        rest = later
+
+
+class InferenceThread:
+    """The thread `inference`: gathers batches until it is told to drain. One owner starts, drains and joins it."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        batcher: Batcher,
+        bell: Bell,
+        clock: Clock,
+        failed: Callable[[BaseException], None],
+        max_wait_s: float = 0.0,
+    ) -> None:
+        """`failed` is called once, from this thread, with the error that ended it.
+
+        `max_wait_s`: how long the first frame after an idle moment waits for company.
+        """
+        self._inference = inference
+        self._batcher = batcher
+        self._bell = bell
+        self._clock = clock
+        self._failed = failed
+        self._max_wait_s = max_wait_s
+        self._lock = threading.Lock()
+        self._lanes: dict[str, Lane] = {}
+        self._arriving: list[tuple[Lane, Study]] = []
+        self._leaving: list[str] = []
+        self._draining = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self.beat = clock.monotonic()
+        self.busy_s = 0.0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def add(self, lane: Lane, study: Study) -> None:
+        """Take a stream in; its mailbox is looked at from the next batch on."""
+        with self._lock:
+            self._arriving.append((lane, study))
+        self._bell.ring()
+
+    def remove(self, stream: str) -> None:
+        """Let a stream go once its mailbox is empty."""
+        with self._lock:
+            self._leaving.append(stream)
+        self._bell.ring()
+
+    def drain(self) -> None:
+        """Go on until every mailbox is empty, then end. Close or abandon the mailboxes first."""
+        self._draining.set()
+        self._bell.ring()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; False: it still runs."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:  # noqa: BLE001 - the thread's outermost loop: the owner must know whatever it was
+            self._failed(error)
+
+    def _loop(self) -> None:
+        heard = 0
+        while True:
+            self.beat = self._clock.monotonic()
+            self._take_in_and_let_go()
+            batch = self._batcher.gather(self._lanes.values())
+            if batch:
+                self._inference.process(batch)
+                self.busy_s += self._clock.monotonic() - self.beat
+                continue
+            if self._draining.is_set() and all(lane.mailbox.empty for lane in self._lanes.values()):
+                return
+            heard = self._bell.wait(heard, IDLE_S)
+            if self._max_wait_s:
+                self._clock.wait(self._draining, self._max_wait_s)
+
+    def _take_in_and_let_go(self) -> None:
+        with self._lock:
+            arriving, self._arriving = self._arriving, []
+            gone = [name for name in self._leaving if name in self._lanes and self._lanes[name].mailbox.empty]
+            self._leaving = [name for name in self._leaving if name not in gone]
+        for lane, study in arriving:
+            self._lanes[lane.stream] = lane
+            self._inference.add(lane.stream, study)
+        for name in gone:
+            del self._lanes[name]
+            self._inference.remove(name)
