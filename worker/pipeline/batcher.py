@@ -65,7 +65,7 @@ class Batcher:
         self._fill(batch, self._due(live), shape, self._max_batch - kept)
         only_kept = any(lane.mailbox.waiting for lane in live)
         self._fill_repeatedly(batch, waiting, shape, len(batch.frames) + kept if only_kept else self._max_batch)
-        self._fill(batch, self._due(live), shape, self._max_batch)
+        self._fill(batch, self._due([lane for lane in live if lane.served < self._number]), shape, self._max_batch)
         return batch
 
     def _due(self, live: list[Lane]) -> list[Lane]:
