@@ -1,0 +1,116 @@
+"""One stream: a camera or a file with an id."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from worker.errors import SettingsError
+from worker.settings.section import Section, read_secret_file
+from worker.settings.values import STREAM_ID, Duration, Fps, SecretUrl
+
+LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "rtp"})
+LIVE_FPS = 10.0
+
+
+class StreamSettings(Section):
+    """One camera or file. Exactly one of `url` and `url_file` is given."""
+
+    id: str = Field(
+        pattern=STREAM_ID,
+        description="Name of the stream in records, keys of Redis and metrics: 1 to 64 of A-Z a-z 0-9 _ . -",
+    )
+    url: SecretUrl | None = Field(
+        None,
+        description="rtsp, rtsps, http or https address, or the path of a file or of a folder of pictures. "
+        "`${NAME}` is replaced by that variable of the environment. Give this or `url_file`.",
+    )
+    url_file: Path | None = Field(
+        None, description="File that holds the address (a mounted secret). Give this or `url`."
+    )
+    transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="How RTSP carries its packets. UDP loses packets on a busy network."
+    )
+    open_timeout: Duration = Field(
+        10.0, ge=0.1, le=300, description="Longest time to connect and find the video, 100ms to 5m."
+    )
+    read_timeout: Duration = Field(
+        10.0, ge=0.1, le=300, description="A live stream without a packet for this long is stalled and opened again."
+    )
+    max_fps: Fps = Field(
+        None,
+        gt=0,
+        description="Frames a second that are analysed, or `all`; the rest is counted as skipped. "
+        "`auto` is 10 for live streams and `all` for files.",
+    )
+    decode: Literal["all", "keyframes"] = Field(
+        "all",
+        description="`keyframes` decodes only those: about nine times cheaper, for about one frame a second. "
+        "Frames that are not decoded are not in the ledger.",
+    )
+    policy: Literal["auto", "keep_latest", "wait"] = Field(
+        "auto",
+        description="What happens to a frame that comes before its forerunner is analysed: `keep_latest` replaces "
+        "that one (counted as superseded), `wait` makes the source wait. `auto` is `keep_latest` for live streams "
+        "and `wait` for files.",
+    )
+    loop: bool = Field(False, description="Start a file again at its end, as one endless run.")
+    realtime: bool = Field(False, description="Read a file at the pace of its own clock instead of as fast as can be.")
+    min_face_px: float = Field(
+        0.0,
+        ge=0,
+        le=10_000,
+        description="Faces smaller than this get no emotion (`too_small`), in px of the full picture (geometric mean "
+        "of the box's sides). 0 leaves it to `events.gates`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError("give exactly one of url and url_file")
+        return self
+
+    @cached_property
+    def address(self) -> str:
+        """The address with its password: for opening only, never for a message.
+
+        Raises:
+            SettingsError: `url_file` cannot be read or is empty.
+        """
+        if self.url is not None:
+            return self.url.get_secret_value()
+        assert self.url_file is not None
+        return read_secret_file(self.url_file, f"url_file of stream {self.id}")
+
+    @property
+    def live(self) -> bool:
+        """True for network addresses, False for files and folders."""
+        scheme, found, _ = self.address.partition("://")
+        return bool(found) and scheme.lower() in LIVE_SCHEMES
+
+    @property
+    def fps_limit(self) -> float | None:
+        """Frames a second to analyse; None: all."""
+        if self.max_fps is None:
+            return LIVE_FPS if self.live else None
+        return None if math.isinf(self.max_fps) else self.max_fps
+
+    @property
+    def mailbox_policy(self) -> Literal["keep_latest", "wait"]:
+        """`policy` with `auto` decided."""
+        if self.policy == "auto":
+            return "keep_latest" if self.live else "wait"
+        return self.policy
+
+    def check(self) -> None:
+        """Find what only this machine can tell.
+
+        Raises:
+            SettingsError: the address cannot be had, or options contradict its kind.
+        """
+        if self.live and (self.loop or self.realtime):
+            raise SettingsError(f"stream {self.id}: loop and realtime are for files, and its address is a live stream")
