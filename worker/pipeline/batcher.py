@@ -84,7 +84,7 @@ class Batcher:
         for lane in ordered:
             frame = lane.mailbox.next_frame()
             if frame is not None and lane.outbox.reserve():
-                lane.outbox.cancel()
+                lane.outbox.cancel_reservation()
                 return frame.shape
         return None
 
@@ -112,7 +112,7 @@ class Batcher:
                 continue
             frame = lane.mailbox.take(shape)
             if frame is None:
-                lane.outbox.cancel()
+                lane.outbox.cancel_reservation()
                 continue
             lane.served = self._number
             batch.frames.append((lane, frame))

@@ -126,7 +126,7 @@ class Inference:
             key = (frame.stream, frame.run)
             lost = merge_skips(self._unaccounted.get(key, {}), frame.skipped, {Skip.INFERENCE_ERROR: 1})
             self._unaccounted[key] = lost
-            lane.outbox.cancel()
+            lane.outbox.cancel_reservation()
             self._report.skipped(frame.stream, Skip.INFERENCE_ERROR, 1)
 
     def _accounted(self, frame: Frame) -> Frame:

@@ -58,7 +58,7 @@ class Outbox(Protocol):
         """Put a record; a frame's record uses the credit that was taken for it."""
         ...
 
-    def cancel(self) -> None:
+    def cancel_reservation(self) -> None:
         """Give a credit back: the frame that it was taken for gets no record."""
         ...
 

@@ -51,7 +51,7 @@ class CountingOutbox:
     def put(self, draft: Draft) -> None:
         self.drafts.append(draft)
 
-    def cancel(self) -> None:
+    def cancel_reservation(self) -> None:
         self.room += 1
 
 
