@@ -1,0 +1,1 @@
+"""The door: a URL becomes frames (open, decode, pace, reconnect, watch)."""

@@ -1,0 +1,124 @@
+"""Open a container, and say in one line of our own what went wrong."""
+
+from __future__ import annotations
+
+import errno
+import time
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from worker.errors import SourceDenied, SourceError, SourceTimeout, SourceUnreachable, SourceUnreadable
+from worker.redact import redact
+from worker.sources.options import SourceOptions, check_scheme, local_path
+
+_RTSP_PROTOCOLS = "rtsp,rtp,srtp,udp,tcp,tls"
+_HTTP_PROTOCOLS = "http,https,tcp,tls,crypto"
+_PROTOCOLS = {
+    "file": "file",
+    "rtsp": _RTSP_PROTOCOLS,
+    "rtsps": f"{_RTSP_PROTOCOLS},rtsps",
+    "http": _HTTP_PROTOCOLS,
+    "https": _HTTP_PROTOCOLS,
+    "rtmp": "rtmp,rtmpt,tcp",
+    "rtmps": "rtmps,rtmp,tls,tcp",
+    "udp": "udp",
+    "rtp": "rtp,udp",
+}
+"""FFmpeg protocols that each scheme may lead to: an HLS playlist must not read local files."""
+
+_MANNER_OF_TIMEOUT = 0.9
+"""Share of the time-out after which an error counts as a time-out: FFmpeg reports several kinds of error then."""
+
+
+def open_container(options: SourceOptions) -> InputContainer:
+    """Open the stream's file or URL.
+
+    While opening, a time-out interrupts the library from Python; while RTSP is read, FFmpeg's own socket time-out
+    does it instead, because the interrupt takes the interpreter's lock for each packet of each camera.
+
+    Raises:
+        SettingsError: this kind of source does not exist or is not allowed.
+        SourceUnreachable, SourceTimeout, SourceDenied, SourceUnreadable: with one clear line, secrets masked.
+    """
+    scheme = check_scheme(options)
+    if scheme == "file":
+        return _open_file(options)
+    started = time.monotonic()
+    try:
+        return av.open(
+            options.url,
+            options=_network_options(options, scheme),
+            timeout=(options.open_timeout_s, None if scheme.startswith("rtsp") else options.read_timeout_s),
+        )
+    except av.FFmpegError as error:
+        raise translated(error, options, time.monotonic() - started, options.open_timeout_s) from None
+
+
+def translated(error: av.FFmpegError, options: SourceOptions, elapsed_s: float, timeout_s: float) -> SourceError:
+    """The library's error as ours. Its text may hold the URL with its password and is never used as it is.
+
+    Args:
+        elapsed_s, timeout_s: how long the failing call took and how long it might take.
+    """
+    where = redact(options.url)
+    if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
+        return SourceDenied(f"{where}: user name or password refused; check them, and that the account is not locked")
+    if isinstance(error, av.error.HTTPNotFoundError):
+        return SourceUnreachable(f"{where}: the server answers, but has nothing at this path (404); check the path")
+    if isinstance(error, av.error.ProtocolNotFoundError):
+        return SourceUnreachable(f"{where}: it leads to a protocol that is not allowed or not built in")
+    if isinstance(error, ConnectionRefusedError):
+        return SourceUnreachable(f"{where}: connection refused; is the camera on, and is the port right?")
+    if isinstance(error, av.error.ExitError | TimeoutError) or elapsed_s >= timeout_s * _MANNER_OF_TIMEOUT:
+        return SourceTimeout(f"{where}: no answer within {timeout_s:g} s; is the camera on and reachable from here?")
+    if isinstance(error, av.error.InvalidDataError):
+        return SourceUnreadable(f"{where}: what is there is no video that can be read")
+    return SourceUnreachable(f"{where}: cannot be reached ({_reason(error)}); check the address and the network")
+
+
+def _reason(error: av.FFmpegError) -> str:
+    """The error in a few words that cannot hold a secret."""
+    if error.errno == errno.EIO:
+        return "host unknown or connection broken"
+    return redact(error.strerror or type(error).__name__)
+
+
+def _open_file(options: SourceOptions) -> InputContainer:
+    path = local_path(options.url)
+    if not path.exists():
+        raise SourceUnreachable(f"{path}: no such file")
+    if path.is_file() and not path.stat().st_size:
+        raise SourceUnreadable(f"{path}: the file is empty")
+    try:
+        # the prefix keeps FFmpeg from reading more into a name than a name
+        return av.open(f"file:{path}", options={"protocol_whitelist": _PROTOCOLS["file"]})
+    except PermissionError:
+        raise SourceUnreadable(f"{path}: no permission to read it") from None
+    except av.FFmpegError as error:
+        raise SourceUnreadable(f"{path}: {_why_unreadable(path, error)}") from None
+
+
+def _why_unreadable(path: Path, error: av.FFmpegError) -> str:
+    with path.open("rb") as file:
+        head = file.read(512).lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        return "a web page, not a video"
+    if head[4:8] == b"ftyp":
+        return "an MP4 file without its index: it was cut off before it was finished; record or copy it again"
+    return f"not a video that can be read ({_reason(error)})"
+
+
+def _network_options(options: SourceOptions, scheme: str) -> dict[str, str]:
+    chosen = {"protocol_whitelist": _PROTOCOLS[scheme]}
+    read_us = str(int(options.read_timeout_s * 1e6))
+    if scheme.startswith("rtsp"):
+        chosen |= {"rtsp_transport": options.transport, "timeout": read_us}
+    elif scheme.startswith("http"):
+        chosen |= {"rw_timeout": read_us}
+    if scheme in ("rtsps", "https", "rtmps"):
+        chosen |= {"tls_verify": "1" if options.tls_verify else "0"}
+        if options.ca_file:
+            chosen |= {"ca_file": options.ca_file}
+    return chosen

@@ -1,0 +1,108 @@
+"""What one stream needs to be opened: plain values, checked once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from worker.errors import SettingsError
+
+SCHEMES = ("file", "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "rtp")
+"""URL schemes that can be opened; FFmpeg knows more, and some of them read local files in roundabout ways."""
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How one stream is opened and read.
+
+    Attributes:
+        stream: the stream's id.
+        url: a URL, a file, a picture or a folder of pictures.
+        live: the source goes on whether it is read or not: it is watched and reconnected, never waited for.
+        transport: how RTSP carries RTP.
+        open_timeout_s, read_timeout_s: longest silence while opening, and between two frames, in seconds.
+        max_fps: most frames a second that are handed over; None: all.
+        decode: `keyframes` decodes key frames alone (the others are not in the ledger).
+        loop: a file starts again at its end, within the same run.
+        realtime: a file is read at the pace of its media time.
+        shapes: the detector's input shapes as (width, height), at least one.
+        keep_picture: also hand over the upright picture in colour.
+        deterministic_run: the run's id is derived from the file's content, and no frame carries wall time but
+            `start_time` + media time.
+        start_time: Unix seconds at which a file's media time 0 was recorded; None: unknown.
+        decoder_threads: decoder threads of this stream.
+        tls_verify: refuse a certificate that `ca_file` (or the system's list) does not vouch for.
+        ca_file: PEM file of certificate authorities.
+        allowed_schemes: URL schemes that this stream may use; None: all of `SCHEMES`.
+    """
+
+    stream: str
+    url: str
+    live: bool
+    transport: Literal["tcp", "udp"] = "tcp"
+    open_timeout_s: float = 10.0
+    read_timeout_s: float = 10.0
+    max_fps: float | None = None
+    decode: Literal["all", "keyframes"] = "all"
+    loop: bool = False
+    realtime: bool = False
+    shapes: tuple[tuple[int, int], ...] = ((640, 384),)
+    keep_picture: bool = False
+    deterministic_run: bool = False
+    start_time: float | None = None
+    decoder_threads: int = 1
+    tls_verify: bool = False
+    ca_file: str | None = None
+    allowed_schemes: tuple[str, ...] | None = None
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of `url` in lower case; `file` for a path."""
+    found = _SCHEME.match(url)
+    if found is None or Path(url).exists():
+        return "file"
+    return found[1].lower()
+
+
+def local_path(url: str) -> Path:
+    """The path that a `file` URL or a plain path means."""
+    return Path(re.sub(r"^file:(//(?=/))?", "", url, flags=re.IGNORECASE))
+
+
+def is_live(url: str) -> bool:
+    """True where the source runs on whether it is read or not: everything but files, pictures and folders."""
+    return scheme_of(url) != "file"
+
+
+def is_pictures(url: str) -> bool:
+    """True where `url` is a picture file or a folder (of pictures)."""
+    if scheme_of(url) != "file":
+        return False
+    path = local_path(url)
+    return path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def check_scheme(options: SourceOptions) -> str:
+    """The scheme of the stream's URL.
+
+    Raises:
+        SettingsError: no source of that kind exists, or this stream may not use it.
+    """
+    scheme = scheme_of(options.url)
+    if scheme in ("v4l2", "video4linux2") or options.url.startswith("/dev/video"):
+        raise SettingsError(
+            f"{options.stream}: webcams cannot be opened directly (the video library is built without V4L2); "
+            "serve the webcam over RTSP and give that URL"
+        )
+    if scheme not in SCHEMES:
+        raise SettingsError(f"{options.stream}: a source cannot have the scheme '{scheme}:'; use {', '.join(SCHEMES)}")
+    if options.allowed_schemes is not None and scheme not in options.allowed_schemes:
+        allowed = ", ".join(options.allowed_schemes)
+        raise SettingsError(f"{options.stream}: '{scheme}:' is not allowed here; use {allowed}")
+    return scheme

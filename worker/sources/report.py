@@ -1,0 +1,47 @@
+"""What a source tells its owner beside frames and notices: plain callbacks, wired to metrics by the owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from worker.frame import GapCause, State
+
+
+def _ignore(*_: object) -> None:
+    """The default of every callback."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """Callbacks, called from source threads; each must be quick and must not raise.
+
+    Attributes:
+        decoded: (stream) one frame was decoded.
+        skipped: (stream, reason, count) decoded frames that are not handed over.
+        decode_error: (stream) something could not be decoded or arrived damaged.
+        state: (stream, state, previous, reason) the stream's state changed.
+        gap: (stream, cause) a gap was told.
+        restarted: (stream, cause) the source is opened again after the first time; cause is one of RESTART_CAUSES.
+        frame_seen: (stream, wall seconds, monotonic seconds) time of the newest decoded frame.
+        stuck: (stream) a thread did not return from the video library and was abandoned.
+        stage: (name, seconds) time spent on a frame; name is `decode` or `convert`.
+        camera_clock_offset: (stream, seconds) the camera's clock minus ours.
+        died: (stream, error) the thread ended by an error that is a fault of the worker.
+    """
+
+    decoded: Callable[[str], None] = _ignore
+    skipped: Callable[[str, str, int], None] = _ignore
+    decode_error: Callable[[str], None] = _ignore
+    state: Callable[[str, State, State | None, str], None] = _ignore
+    gap: Callable[[str, GapCause], None] = _ignore
+    restarted: Callable[[str, str], None] = _ignore
+    frame_seen: Callable[[str, float, float], None] = _ignore
+    stuck: Callable[[str], None] = _ignore
+    stage: Callable[[str, float], None] = _ignore
+    camera_clock_offset: Callable[[str, float], None] = _ignore
+    died: Callable[[str, BaseException], None] = _ignore
+
+
+RESTART_CAUSES = ("unreachable", "timeout", "denied", "unreadable", "source_down", "stall", "stuck")
+"""Why a source is opened again (closed set, for metrics)."""

@@ -1,0 +1,149 @@
+"""Decode the video of one opened container, and tell a file's end from its being cut short."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import av
+from av.stream import Disposition
+
+from worker.errors import SourceUnreadable
+from worker.redact import redact
+from worker.sources.camera_clock import CameraClock
+from worker.sources.decoded import Decoded
+from worker.sources.opening import open_container, translated
+from worker.sources.options import SourceOptions, is_live
+from worker.sources.pictures import VideoPictures
+from worker.sources.report import SourceReport
+
+_ENDS_EARLY_S = 1.0
+
+
+class Video:
+    """An opened file or camera. Opened, read and closed by one thread; use it as a context manager.
+
+    Of several video tracks FFmpeg's best is read: the default track before others, then the one with more frames
+    probed, then the higher bit rate. Cover pictures of audio files are no video.
+    """
+
+    def __init__(self, options: SourceOptions, report: SourceReport) -> None:
+        """Open it; errors as `open_container`, and SourceUnreadable if it holds no video that can be decoded."""
+        self._options = options
+        self._report = report
+        self._container = open_container(options)
+        try:
+            self._track = self._choose()
+        except SourceUnreadable:
+            self._container.close()
+            raise
+        self._clock = CameraClock()
+        self._pictures = VideoPictures(options.shapes, options.keep_picture)
+        self._packets = 0
+        self._latest_s = 0.0
+        self._last_damaged = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    @property
+    def has_end(self) -> bool:
+        """True for what ends by itself: files, and videos on a web server."""
+        return self._container.duration is not None and not self._options.url.lower().startswith("rtsp")
+
+    def frames(self, beat: Callable[[], None] | None = None) -> Iterator[Decoded]:
+        """Decode to the end. `beat` is called for each packet of the track.
+
+        Raises:
+            SourceTimeout, SourceUnreachable: a camera went silent or away.
+            SourceUnreadable: the file is damaged or cut short here; the frames before were delivered.
+        """
+        decoded = 0
+        for packet in self._demuxed():
+            if beat is not None:
+                beat()
+            for item in self._decode(packet):
+                decoded += 1
+                yield item
+        if not is_live(self._options.url):
+            self._check_complete(decoded)
+
+    def _choose(self) -> av.VideoStream:
+        where = redact(self._options.url)
+        tracks = [track for track in self._container.streams.video if not track.disposition & Disposition.attached_pic]
+        if not tracks:
+            raise SourceUnreadable(f"{where}: there is no video in it, only other tracks")
+        best = self._container.streams.best("video")
+        track = next((track for track in tracks if best is not None and track.index == best.index), tracks[0])
+        if track.codec_context is None:
+            raise SourceUnreadable(f"{where}: no decoder for its video; re-encode it as H.264")
+        context = track.codec_context
+        context.thread_count = self._options.decoder_threads
+        context.thread_type = "AUTO" if self._options.decoder_threads > 1 else "NONE"
+        if self._options.decode == "keyframes":
+            context.skip_frame = "NONKEY"
+        return track
+
+    def _demuxed(self) -> Iterator[av.Packet[av.VideoStream]]:
+        """The track's packets and the empty one that flushes the decoder."""
+        asked = time.monotonic()
+        try:
+            for packet in self._container.demux(self._track):
+                if packet.size:
+                    self._packets += 1
+                    self._last_damaged = packet.is_corrupt
+                    if packet.pts is not None:
+                        self._latest_s = max(self._latest_s, float(packet.pts * packet.time_base))
+                yield packet
+                asked = time.monotonic()
+        except av.FFmpegError as error:
+            if is_live(self._options.url):
+                waited = time.monotonic() - asked
+                raise translated(error, self._options, waited, self._options.read_timeout_s) from None
+            raise SourceUnreadable(f"{redact(self._options.url)}: damaged: it cannot be read on from here") from None
+
+    def _decode(self, packet: av.Packet[av.VideoStream]) -> Iterator[Decoded]:
+        self._clock.see(packet)
+        damaged = packet.is_corrupt
+        started = time.perf_counter()
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            frames = []
+            damaged = True
+        spent = (time.perf_counter() - started) / max(1, len(frames))
+        if damaged:
+            self._report.decode_error(self._options.stream)
+            self._pending_damage = True
+        for frame in frames:
+            pts_s = frame.time
+            render = partial(self._pictures.render, frame, self._pixel_aspect())
+            yield Decoded(pts_s, spent, self._pending_damage, self._clock.at(pts_s), render)
+            self._pending_damage = False
+
+    _pending_damage = False
+
+    def _pixel_aspect(self) -> Fraction | None:
+        """The container's word goes before the codec's, as in FFmpeg's av_guess_sample_aspect_ratio."""
+        return self._track.sample_aspect_ratio or self._track.codec_context.sample_aspect_ratio
+
+    def _check_complete(self, decoded: int) -> None:
+        """Raise if the file has fewer packets, or less time, than its own header says."""
+        where = redact(self._options.url)
+        if not decoded:
+            raise SourceUnreadable(f"{where}: not one frame of its video can be decoded")
+        announced = self._track.frames
+        short = announced > self._packets
+        if not announced and self._container.format.name != "mpegts" and self._container.duration is not None:
+            short = self._latest_s + _ENDS_EARLY_S < self._container.duration / av.time_base
+        if short or self._last_damaged:
+            raise SourceUnreadable(f"{where}: cut short: it ends after {decoded} frames, before its own end")
