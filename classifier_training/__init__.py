@@ -1,0 +1,1 @@
+"""Trains, compares, measures and exports the emotion classifiers."""

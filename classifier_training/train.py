@@ -1,0 +1,300 @@
+"""Trains one emotion classifier.
+
+    python -m classifier_training.train classifier_training/configs/resnet29.yaml --data DIR --run runs/resnet29
+    python -m classifier_training.train ... --resume runs/resnet29/checkpoint.pt      (exactly where it stopped)
+    python -m classifier_training.train ... --resume classifier_training/resume/resnet29.safetensors   (weights only)
+
+The whole set lies in memory as uint8; batches are augmented there, on the CPU or on CUDA. The run's folder gets the
+checkpoint and the averaged weights after every epoch, its curves as `history.jsonl` and for TensorBoard.
+"""
+
+import argparse
+import json
+import pickle
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from classifier_training.augment import Augmentation
+from classifier_training.data import VOTE_NAMES, FaceSet, add_votes, read_faces
+from classifier_training.dlib_start import is_dlib, start_from_dlib
+from classifier_training.errors import TrainingError, run_command
+from classifier_training.labels import LABEL_SETS
+from classifier_training.losses import Batch, mixup_share, teacher_targets, total_loss
+from classifier_training.nets import EmotionNet, build, width_of
+from classifier_training.runs import (
+    CHECKPOINT,
+    HISTORY,
+    HOLDOUT,
+    WEIGHTS,
+    RunWeights,
+    load_network,
+    logits_of,
+    network_input,
+    read_weights,
+    write_weights,
+)
+from classifier_training.schedule import Average, Progress, optimizer_for
+from classifier_training.settings import ScheduleSettings, TrainingSettings, load_settings
+from classifier_training.split import split_faces
+from worker.models.nets.resnet29 import ResNet29
+
+_START_FACES = 512
+"""Faces that the statistics of dlib's norms are measured on."""
+
+
+class EmotionModel(nn.Module):
+    """The network that will be served, and beside it a head for the FER+ votes that only training has."""
+
+    def __init__(self, net: EmotionNet) -> None:
+        super().__init__()
+        self.net = net
+        self.votes = nn.Linear(width_of(net), len(VOTE_NAMES))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Float (n, 1, h, w) to logits (n, classes) and vote logits (n, 10)."""
+        features = self.net.features(x)
+        return self.net.fc(features), self.votes(features)
+
+
+class Training:
+    """One run: data in memory, model, optimiser, average and random state; `save` and `resume` keep all of it."""
+
+    def __init__(self, settings: TrainingSettings, train: FaceSet, holdout: FaceSet, run: Path) -> None:
+        self.settings, self.run, self.holdout = settings, run, holdout
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(settings.seed)
+        self.generator = Generator(self.device).manual_seed(settings.seed)
+        self.augment = Augmentation(settings.augment, self.generator)
+        self.classes = len(LABEL_SETS[settings.data.classes].names)
+        self.images = torch.from_numpy(train.images).to(self.device)
+        self.labels = torch.from_numpy(train.labels).to(self.device)
+        self.votes = torch.from_numpy(train.votes).to(self.device).float() / 10.0
+        counts = torch.bincount(self.labels, minlength=self.classes).float().clamp_min(1.0)
+        weights = counts**-settings.data.balance_power
+        self.weights = weights / (weights[self.labels].mean())
+        net = build(settings.model.architecture, self.classes, settings.model.dropout)
+        _start(net, settings, self.images[:_START_FACES].cpu())
+        self.model = EmotionModel(net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        teachers = [load_network(read_weights(folder / WEIGHTS)) for folder in settings.loss.teachers]
+        self.teachers = [cast(EmotionNet, cast(nn.Module, teacher).to(self.device)) for teacher in teachers]
+        self.average = Average(self.model, settings.schedule.ema)
+        self.optimizer = optimizer_for(self.model, settings.schedule)
+        self.progress = Progress(settings.schedule, max(1, len(train) // settings.schedule.batch))
+
+    def fit(self) -> None:
+        """Epochs until the schedule is over, or the hold-out's loss has not fallen for `patience` of them."""
+        best, best_epoch = float("inf"), self.progress.epoch
+        with SummaryWriter(str(self.run)) as board:
+            while self.progress.done() < 1.0:
+                entry = self._epoch() | self.validate()
+                self._record(entry, board)
+                self.save()
+                if entry.get("holdout_nll", 0.0) < best:
+                    best, best_epoch = entry.get("holdout_nll", 0.0), self.progress.epoch
+                patience = self.settings.schedule.patience
+                if patience is not None and self.progress.epoch - best_epoch >= patience:
+                    print(f"stopped: the hold-out's loss has not fallen for {patience} epochs")
+                    break
+
+    def _epoch(self) -> dict[str, float]:
+        """One pass; ends early when the clock says so."""
+        self.model.train()
+        before, total, right, count = self.progress.seconds(), 0.0, 0, 0
+        order = self._order()
+        steps = tqdm(order, desc=f"epoch {self.progress.epoch + 1}", unit="batch", disable=None, leave=False)
+        for rows in steps:
+            loss, hits = self._step(rows)
+            total, right, count = total + loss, right + hits, count + 1
+            if self.progress.done() >= 1.0:
+                break
+        self.progress.epoch += 1
+        return {
+            "epoch": self.progress.epoch,
+            "loss": total / count,
+            "train_accuracy": right / (count * self.settings.schedule.batch),
+            "rate": self.progress.rate(),
+            "seconds": self.progress.seconds() - before,
+            "done": self.progress.done(),
+        }
+
+    def _order(self) -> tuple[Tensor, ...]:
+        """Rows of each batch: a new order of all, or draws that make the classes more even."""
+        n = self.progress.steps_per_epoch * self.settings.schedule.batch
+        if self.settings.data.balance == "sampler":
+            drawn = torch.multinomial(self.weights[self.labels], n, replacement=True, generator=self.generator)
+        else:
+            drawn = torch.randperm(len(self.labels), generator=self.generator, device=self.device)[:n]
+        return torch.split(drawn, self.settings.schedule.batch)
+
+    def _step(self, rows: Tensor) -> tuple[float, int]:
+        """One update; the loss in nats, and how many of the (augmented) pictures were named rightly."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.progress.rate()
+            if "momentum" in group:
+                group["momentum"] = self.progress.momentum()
+        self.optimizer.zero_grad(set_to_none=True)
+        batch = self._batch(rows)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.schedule.precision == "bf16"):
+            logits, vote_logits = self.model(batch.inputs)
+            distil = self.settings.loss.distil_temperature
+            soft = teacher_targets(self.teachers, batch.inputs, distil) if self.teachers else None
+        loss = total_loss(logits, vote_logits, batch, soft, self.settings.loss)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the loss is {loss.item()} at step {self.progress.step}: lower schedule.peak_rate")
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        self.average.update(self.model)
+        cycle = self.progress.cycle()
+        self.progress.step += 1
+        if self.settings.schedule.cycles > 1 and self.progress.cycle() > cycle:
+            write_weights(self.run / f"snapshot_{cycle + 1}.safetensors", self._weights())
+        return loss.item(), int((logits.argmax(1) == self.labels[rows]).sum())
+
+    def _batch(self, rows: Tensor) -> Batch:
+        model, loss = self.settings.model, self.settings.loss
+        inputs = (self.augment(self.images[rows], model.size) - model.mean) / model.scale
+        labels = functional.one_hot(self.labels[rows], self.classes).float()
+        if self.settings.data.balance == "loss":
+            labels *= self.weights[self.labels[rows], None]
+        batch = Batch(inputs.contiguous(memory_format=torch.channels_last), labels, self.votes[rows])
+        draw = float(torch.rand(1, generator=self.generator, device=self.device))
+        if draw < loss.mixup_p and self.progress.done() < loss.mixup_until:
+            return batch.mixed(mixup_share(loss.mixup_alpha, self.generator))
+        return batch
+
+    def validate(self) -> dict[str, float]:
+        """Accuracy and negative log-likelihood (nats) of the averaged weights on the hold-out, where there is one."""
+        if not len(self.holdout):
+            return {}
+        net = load_network(self._weights())
+        cast(nn.Module, net).to(self.device)
+        logits = torch.from_numpy(logits_of(net, self.holdout.images, self.settings.model))
+        labels = torch.from_numpy(self.holdout.labels)
+        accuracy = (logits.argmax(1) == labels).float().mean().item()
+        return {"holdout_accuracy": accuracy, "holdout_nll": functional.cross_entropy(logits, labels).item()}
+
+    def _record(self, entry: dict[str, float], board: SummaryWriter) -> None:
+        with (self.run / HISTORY).open("a", encoding="utf-8") as history:
+            history.write(json.dumps(entry) + "\n")
+        for name, value in entry.items():
+            board.add_scalar(name, value, self.progress.epoch)
+        print(" ".join(f"{name} {value:.4g}" for name, value in entry.items()), flush=True)
+
+    def _weights(self) -> RunWeights:
+        progress, state = self.progress, {n: t.cpu() for n, t in self.average.state.items()}
+        return RunWeights(state, self.settings, progress.epoch, progress.step, progress.seconds())
+
+    def save(self) -> None:
+        """Averaged weights, and everything that `resume` needs; each written beside the old one, then renamed."""
+        write_weights(self.run / WEIGHTS, self._weights())
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state,
+            "average_steps": self.average.steps,
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "torch_generator": torch.get_rng_state(),
+            "epoch": self.progress.epoch,
+            "step": self.progress.step,
+            "seconds": self.progress.seconds(),
+        }
+        fresh = self.run / f"{CHECKPOINT}.new"
+        torch.save(state, fresh)
+        fresh.replace(self.run / CHECKPOINT)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint, or from averaged weights alone (then without the optimiser's momentum).
+
+        Raises:
+            TrainingError: the file is damaged, or belongs to another architecture.
+        """
+        try:
+            if path.suffix == ".safetensors":
+                weights = read_weights(path)
+                self.model.load_state_dict(weights.tensors)
+                self.average = Average(self.model, self.settings.schedule.ema)
+                self._stand_at(weights.epoch, weights.step, weights.seconds)
+                return
+            state = torch.load(path, weights_only=True, map_location=self.device)
+            self.model.load_state_dict(state["model"])
+            self.average.state, self.average.steps = state["average"], state["average_steps"]
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.generator.set_state(state["generator"].cpu())
+            torch.set_rng_state(state["torch_generator"].cpu())
+            self._stand_at(state["epoch"], state["step"], state["seconds"])
+        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
+            raise TrainingError(f"{path}: cannot be resumed from ({reason}); start again without --resume") from error
+
+    def _stand_at(self, epoch: int, step: int, seconds: float) -> None:
+        steps = self.progress.steps_per_epoch
+        self.progress = Progress(self.settings.schedule, steps, epoch, step, seconds)
+
+
+def _start(net: EmotionNet, settings: TrainingSettings, faces: Tensor) -> None:
+    """Loads the starting weights that the settings name, if any: dlib's, or another run's without its last layer."""
+    path = settings.model.start
+    if path is None:
+        return
+    if is_dlib(path):
+        if not isinstance(net, ResNet29):
+            raise TrainingError(f"{path} is dlib's ResNet-29: it cannot start {settings.model.architecture}")
+        start_from_dlib(net, path, network_input(faces, settings.model))
+        return
+    tensors = {name: tensor for name, tensor in read_weights(path).net.items() if not name.startswith("fc.")}
+    missing = cast(nn.Module, net).load_state_dict(tensors, strict=False)
+    if missing.unexpected_keys or any(not name.startswith("fc.") for name in missing.missing_keys):
+        raise TrainingError(f"{path}: weights of another architecture than {settings.model.architecture}")
+
+
+def located(settings: TrainingSettings, data: Path) -> TrainingSettings:
+    """The same settings with the paths of data and weights below `data`."""
+    files = settings.data.model_copy(
+        update={
+            "train": tuple(data / path for path in settings.data.train),
+            "votes": settings.data.votes and data / settings.data.votes,
+        }
+    )
+    model = settings.model.model_copy(update={"start": settings.model.start and data / settings.model.start})
+    return settings.model_copy(update={"data": files, "model": model})
+
+
+def prepare(settings: TrainingSettings, run: Path, *, strict: bool = False) -> Training:
+    """Reads the data, tells what cannot be used, splits it, and builds the run in its folder."""
+    reading = read_faces(settings.data.train, "train", strict=strict)
+    for problem in reading.problems:
+        print(f"skipped {problem}")
+    faces = reading.faces if settings.data.votes is None else add_votes(reading.faces, settings.data.votes)
+    train, holdout = split_faces(faces, settings.data)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / HOLDOUT).write_text(json.dumps(holdout.rows.tolist()), encoding="utf-8")
+    return Training(settings, train, holdout, run)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("settings", type=Path, help="YAML file, see configs/")
+    parser.add_argument("--data", type=Path, required=True, help="folder that the settings' paths are relative to")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint, weights and curves")
+    parser.add_argument("--minutes", type=float, help="anneal within so many minutes (schedule.minutes)")
+    parser.add_argument("--resume", type=Path, help="a checkpoint.pt, or the weights.safetensors of a run")
+    parser.add_argument("--strict", action="store_true", help="a row that cannot be used is an error")
+    options = parser.parse_args()
+    settings = located(load_settings(options.settings), options.data)
+    if options.minutes is not None:
+        schedule = ScheduleSettings.model_validate(settings.schedule.model_dump() | {"minutes": options.minutes})
+        settings = settings.model_copy(update={"schedule": schedule})
+    training = prepare(settings, options.run, strict=options.strict)
+    if options.resume is not None:
+        training.resume(options.resume)
+    training.fit()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,1 @@
+"""Network architectures in torch: forward passes only, no training code."""
