@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from worker.clock import Clock
 from worker.errors import BackendError
-from worker.face import Detection
-from worker.frame import Frame, Notice, Pixels, Skip, StateChange, merge_skips
+from worker.face import Detection, Quality
+from worker.frame import Frame, Pixels, Skip, StateChange
 from worker.pipeline.batcher import Batch, Batcher, Lane
 from worker.pipeline.mailbox import Bell
 from worker.pipeline.ports import Classify, Crop, Detect, Report, Study, Write
@@ -41,7 +41,7 @@ class Models:
 
 
 class Inference:
-    """Turns batches into records. Owned by one thread; holds each stream's study and its unaccounted frames."""
+    """Turns batches into records. Owned by one thread; holds each stream's study."""
 
     def __init__(self, models: Models, write: Write, report: Report, clock: Clock) -> None:
         self._models = models
@@ -49,7 +49,6 @@ class Inference:
         self._report = report
         self._clock = clock
         self._studies: dict[str, Study] = {}
-        self._unaccounted: dict[tuple[str, str], Mapping[str, int]] = {}
 
     def add(self, stream: str, study: Study) -> None:
         """Make a stream known before its first frame."""
@@ -58,22 +57,20 @@ class Inference:
     def remove(self, stream: str) -> None:
         """Forget a stream that has ended."""
         self._studies.pop(stream, None)
-        for key in [key for key in self._unaccounted if key[0] == stream]:
-            del self._unaccounted[key]
 
     def process(self, batch: Batch) -> None:
         """Tell the batch's notices, then infer its frames and put a record of each into its stream's outbox."""
         for lane, notice in batch.notices:
-            lane.outbox.put(self._write(self._with_unaccounted(notice)))
+            told = self._studies[lane.stream].carry(notice) if isinstance(notice, StateChange) else notice
+            lane.outbox.put(self._write(told))
         if not batch.frames:
             return
         self._report.batch(len(batch.frames))
         started = self._clock.monotonic()
         frames = [frame for _, frame in batch.frames]
+        inputs = np.stack([frame.detector_input for frame in frames])
         try:
-            detections = self._models.detect(
-                np.stack([frame.detector_input for frame in frames]), [frame.letterbox for frame in frames]
-            )
+            detections = self._models.detect(inputs, [frame.letterbox for frame in frames])
         except BackendError as error:
             self._fail(batch.frames, error)
             return
@@ -85,61 +82,48 @@ class Inference:
     def _tell(self, part: Sequence[_Found], started: float, detect_s: float) -> None:
         """One round: at most one frame a stream. All crops of the round are classified together."""
         tracking = self._clock.monotonic()
-        crops: list[Pixels] = []
-        chosen: list[int] = []
-        for found in part:
-            study = self._studies[found.lane.stream]
-            boxes = study.begin(self._accounted(found.frame), found.detections)
-            cut = [self._models.crop(found.frame.luma, box) for box in boxes]
-            indices = study.choose([quality for _, quality in cut])
-            crops += [cut[i][0] for i in indices]
-            chosen.append(len(indices))
+        looks = [self._look(found) for found in part]
         classifying = self._clock.monotonic()
         self._report.stage("track", classifying - tracking)
+        crops = [crop for look in looks for crop in look.crops if crop is not None]
         try:
-            results = self._models.classify(np.stack(crops)) if crops else np.empty((0, 7), np.float32)
+            probabilities = iter(self._models.classify(np.stack(crops)) if crops else ())
         except BackendError as error:
             self._fail([(found.lane, found.frame) for found in part], error)
             return
         now = self._clock.monotonic()
         if crops:
             self._report.stage("classify", now - classifying)
-        place = 0
-        for found, count in zip(part, chosen, strict=True):
+        for found, look in zip(part, looks, strict=True):
+            frame = found.frame
             times = StageTimes(
-                decode_s=found.frame.decode_s + found.frame.convert_s,
-                wait_s=max(0.0, started - found.frame.arrived),
+                decode_s=frame.decode_s + frame.convert_s,
+                wait_s=max(0.0, started - frame.arrived),
                 detect_s=detect_s,
                 classify_s=now - classifying,
-                total_s=max(0.0, now - found.frame.arrived),
+                total_s=max(0.0, now - frame.arrived),
             )
             self._report.stage("wait", times.wait_s)
-            draft = self._studies[found.lane.stream].finish(list(results[place : place + count]), times)
-            place += count
-            self._unaccounted.pop((found.frame.stream, found.frame.run), None)
-            found.lane.outbox.put(draft)
+            results = [None if crop is None else next(probabilities) for crop in look.crops]
+            found.lane.outbox.put(self._studies[frame.stream].finish(frame, look.qualities, results, times))
+
+    def _look(self, found: _Found) -> _Look:
+        """Update the stream's tracks and cut the faces that it wants to see; None for a crop not worth classifying."""
+        study = self._studies[found.frame.stream]
+        look = _Look([], [])
+        for request in study.begin(found.frame, found.detections):
+            crop, quality = self._models.crop(found.frame.luma, request.box)
+            look.crops.append(None if study.refuses(quality) else crop)
+            look.qualities.append(quality)
+        return look
 
     def _fail(self, frames: Sequence[tuple[Lane, Frame]], error: BackendError) -> None:
         """No record for these frames: they are counted, and the next record of their run tells them."""
         self._report.inference_failed(error)
         for lane, frame in frames:
-            key = (frame.stream, frame.run)
-            lost = merge_skips(self._unaccounted.get(key, {}), frame.skipped, {Skip.INFERENCE_ERROR: 1})
-            self._unaccounted[key] = lost
+            self._studies[frame.stream].skip(frame, Skip.INFERENCE_ERROR)
             lane.outbox.cancel_reservation()
             self._report.skipped(frame.stream, Skip.INFERENCE_ERROR, 1)
-
-    def _accounted(self, frame: Frame) -> Frame:
-        """The frame with the counts of earlier frames of its run that got no record."""
-        lost = self._unaccounted.get((frame.stream, frame.run))
-        return replace(frame, skipped=merge_skips(lost, frame.skipped)) if lost else frame
-
-    def _with_unaccounted(self, notice: Notice) -> Notice:
-        """A closing notice with the counts of frames of its run that got no record."""
-        if not (isinstance(notice, StateChange) and notice.closes_run):
-            return notice
-        lost = self._unaccounted.pop((notice.stream, notice.run), None)
-        return replace(notice, skipped=merge_skips(lost, notice.skipped)) if lost else notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +131,12 @@ class _Found:
     lane: Lane
     frame: Frame
     detections: list[Detection]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    crops: list[Pixels | None]
+    qualities: list[Quality]
 
 
 def _rounds(frames: Sequence[tuple[Lane, Frame]], detections: list[list[Detection]]) -> Iterator[list[_Found]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from worker.draft import Draft
 from worker.face import Box, Detection, Quality
-from worker.frame import Frame, Letterbox, Notice, Pixels, Skip
+from worker.frame import Frame, Letterbox, Notice, Pixels, Skip, StateChange
 
 
 class Detect(Protocol):
@@ -31,19 +31,40 @@ class Crop(Protocol):
     def __call__(self, luma: Pixels, box: Box) -> tuple[Pixels, Quality]: ...
 
 
+class Request(Protocol):
+    """A face that is to be looked at on this frame."""
+
+    @property
+    def box(self) -> Box: ...
+
+
 class Study(Protocol):
-    """What is known of one stream over time: tracks, smoothing, abstention."""
+    """What is known of one stream over time: tracks, smoothing, abstention, frames that got no record."""
 
-    def begin(self, frame: Frame, detections: Sequence[Detection]) -> Sequence[Box]:
-        """Update the tracks; the boxes of all faces of this frame, in the order that `choose` and `finish` use."""
+    def begin(self, frame: Frame, detections: Sequence[Detection]) -> Sequence[Request]:
+        """Update the tracks; the faces to be looked at on this frame."""
         ...
 
-    def choose(self, qualities: Sequence[Quality]) -> Sequence[int]:
-        """Which of the faces are to be classified on this frame: indices into `begin`'s boxes."""
+    def refuses(self, quality: Quality) -> bool:
+        """Whether a crop of this quality need not be classified."""
         ...
 
-    def finish(self, results: Sequence[npt.NDArray[np.float32]], latency: Latency) -> Draft:
-        """The frame's record; `results[i]` are the probabilities (7,) of the i-th chosen face."""
+    def finish(
+        self,
+        frame: Frame,
+        qualities: Sequence[Quality],
+        results: Sequence[npt.NDArray[np.float32] | None],
+        latency: Latency,
+    ) -> Draft:
+        """The frame's record; one quality and one result (7,) a request, the result None where it was refused."""
+        ...
+
+    def skip(self, frame: Frame, reason: Skip) -> None:
+        """The frame gets no record: the next record of its run tells it."""
+        ...
+
+    def carry(self, change: StateChange) -> StateChange:
+        """The change together with what was skipped since the run's last record."""
         ...
 
 

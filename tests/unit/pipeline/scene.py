@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from worker.draft import Draft
 from worker.face import Box, Detection, Quality
-from worker.frame import Frame, Letterbox, Pixels, Skip
+from worker.frame import Frame, Letterbox, Pixels, Skip, StateChange, merge_skips
 from worker.pipeline.ports import Latency
 
 SHAPES = ((64, 32), (32, 64))
@@ -56,25 +57,37 @@ class CountingOutbox:
 
 
 class CountingStudy:
-    """A study that finds each detection anew and writes the frame's number and skips."""
+    """A study that looks at each detection anew and writes the frame's number and skips."""
 
     def __init__(self) -> None:
-        self.frame: Frame | None = None
-        self.results: list[npt.NDArray[np.float32]] = []
+        self.results: list[npt.NDArray[np.float32] | None] = []
+        self._carried: dict[str, int] = {}
 
-    def begin(self, frame: Frame, detections: Sequence[Detection]) -> Sequence[Box]:
-        self.frame = frame
-        return [detection.box for detection in detections]
+    def begin(self, frame: Frame, detections: Sequence[Detection]) -> Sequence[Detection]:
+        return detections
 
-    def choose(self, qualities: Sequence[Quality]) -> Sequence[int]:
-        return range(len(qualities))
+    def refuses(self, quality: Quality) -> bool:
+        return quality.size_px < 1
 
-    def finish(self, results: Sequence[npt.NDArray[np.float32]], latency: Latency) -> Draft:
-        assert self.frame is not None
-        self.results = list(results)
-        frames = 1 + sum(self.frame.skipped.values())
-        body = f'{{"index":{self.frame.index}}}'.encode()
-        return Draft(self.frame.stream, "emotion.frame.v1", body, frames, self.frame.run, 0.0)
+    def finish(
+        self,
+        frame: Frame,
+        qualities: Sequence[Quality],
+        results: Sequence[npt.NDArray[np.float32] | None],
+        latency: Latency,
+    ) -> Draft:
+        self.results += results
+        skipped = merge_skips(self._carried, frame.skipped)
+        self._carried = {}
+        body = f'{{"index":{frame.index}}}'.encode()
+        return Draft(frame.stream, "emotion.frame.v1", body, 1 + sum(skipped.values()), frame.run, 0.0)
+
+    def skip(self, frame: Frame, reason: Skip) -> None:
+        self._carried = merge_skips(self._carried, frame.skipped, {reason: 1})
+
+    def carry(self, change: StateChange) -> StateChange:
+        carried, self._carried = self._carried, {}
+        return replace(change, skipped=merge_skips(carried, change.skipped))
 
 
 class SilentReport:
@@ -99,4 +112,5 @@ class SilentReport:
 
 
 def cut(luma: Pixels, box: Box) -> tuple[Pixels, Quality]:
-    return np.zeros((48, 48), np.uint8), Quality(48.0, 1.0, 0.5, 1.0)
+    """A crop whose value is the box's left edge, and whose size is zero where that edge is 13."""
+    return np.full((48, 48), box.x_min, np.uint8), Quality(0.0 if box.x_min == 13 else 48.0, 1.0, 0.5, 1.0)

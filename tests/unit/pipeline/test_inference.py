@@ -65,6 +65,22 @@ def test_frames_of_one_stream_in_a_batch_are_told_in_order() -> None:
     assert [json.loads(draft.body)["index"] for draft in outbox(b).drafts] == [4]
 
 
+def test_each_face_gets_its_own_result_and_refused_crops_get_none() -> None:
+    def of_the_crops(crops: Pixels) -> npt.NDArray[np.float32]:
+        return np.repeat(crops[:, :1, 0].astype(np.float32), 7, axis=1)
+
+    inference = Inference(Models(OneFaceEach(), cut, of_the_crops), write, SilentReport(), SystemClock())
+    lanes = {name: make_lane(name, Bell()) for name in "abc"}
+    studies = {name: CountingStudy() for name in lanes}
+    for name, study in studies.items():
+        inference.add(name, study)
+    indices = {"a": 12, "b": 13, "c": 14}
+    inference.process(Batch(frames=[(lanes[name], make_frame(name, index)) for name, index in indices.items()]))
+    results = {name: study.results for name, study in studies.items()}
+    assert results["b"] == [None]
+    assert [float(r[0]) for name in "ac" for r in results[name] if r is not None] == [12.0, 14.0]
+
+
 def test_a_failed_batch_is_accounted_for_by_the_next_record_of_its_run() -> None:
     detect = OneFaceEach()
     report = SilentReport()
