@@ -74,7 +74,7 @@ class ClassifierThresholds(_Part):
 
 
 class Crop(_Part):
-    """The crop rule of `worker.models.crop`: a square of `margin` times the box's longer side, moved by `dy` sides down.
+    """The crop rule of `worker.models.crop`: a square, `margin` times the box's longer side, moved `dy` sides down.
 
     `box` is the convention of the boxes that the rule was measured on: `tight` (brow to chin) or `head`.
     """
