@@ -1,0 +1,34 @@
+"""One rising clock for a stream, made of media time where it can be trusted and of arrival time elsewhere."""
+
+from __future__ import annotations
+
+from worker.frame import Frame
+
+_AHEAD_S = 2.0  # media time of a live stream may run ahead of arrival by this much before it counts as a jump
+_BACK_S = 1.0  # media time of a file may step back by this much (overlapping parts) before it counts as a jump
+_FIRST_STEP_S = 0.04
+
+
+class StreamTime:
+    """Seconds since the stream's first frame; never falls."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._last: Frame | None = None
+        self._usual_step = _FIRST_STEP_S
+
+    def advance(self, frame: Frame) -> bool:
+        """Move on to `frame`; False if time jumped, so that nothing before says anything of this frame."""
+        last, self._last = self._last, frame
+        if last is None or last.run != frame.run:
+            return last is None
+        media = None if frame.pts_s is None or last.pts_s is None else frame.pts_s - last.pts_s
+        if frame.clock in ("arrival", "rtcp"):
+            arrival = max(0.0, frame.arrived - last.arrived)
+            self.now += media if media is not None and 0 < media <= arrival + _AHEAD_S else arrival
+            return True
+        # Of a file the arrival says how fast we are, not what was filmed: without media time, steps repeat.
+        if media is not None and media > 0:
+            self._usual_step = media
+        self.now += self._usual_step
+        return media is None or media > -_BACK_S
