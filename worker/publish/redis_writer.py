@@ -1,0 +1,216 @@
+"""The publisher: one thread that carries all streams' records to Redis, and alone retries.
+
+A batch that is in flight does not change until it has arrived; the script makes sending it twice harmless. So every
+failure has the same answer: wait, and send the same again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from worker.clock import Clock
+from worker.errors import RedisUnavailable
+from worker.publish.lane import Lane, LaneSettings
+from worker.publish.queue import PublishQueue
+from worker.publish.reports import PublishReports, Unsent
+from worker.publish.scripts import Call, Connection, Failure
+
+_LONGEST_WAIT = 1.0  # seconds between two looks at the lanes, and so between two heartbeats of an idle publisher
+_FIRST_RETRY = 0.2  # seconds
+_LAST_RETRY = 5.0  # seconds
+
+_log = logging.getLogger(__name__)
+
+
+def retry_delay(failures: int, jitter: float) -> float:
+    """Seconds before the next try after `failures` (>= 1) in a row: 0.2 doubling to 5, times 0.5 to 1.
+
+    `jitter` in 0..1 spreads the workers that lost the same server.
+    """
+    delay = min(_LAST_RETRY, _FIRST_RETRY * 2.0 ** min(failures - 1, 10))
+    return max(_FIRST_RETRY, delay * (0.5 + 0.5 * jitter))
+
+
+class PublisherThread:
+    """Verbs: `add`, `remove`, `start`, `stop`, `join`. All but the reports run on the callers' threads.
+
+    Attributes:
+        heartbeat: monotonic seconds of the thread's last turn.
+        unsent: after `join`: what could not leave, by stream.
+    """
+
+    def __init__(self, connection: Connection, settings: LaneSettings, reports: PublishReports, clock: Clock) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._reports = reports
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._coming: list[PublishQueue] = []
+        self._going: set[str] = set()
+        self._lanes: list[Lane] = []
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._never = threading.Event()
+        self._deadline = 0.0
+        self._failures = 0
+        self._up: bool | None = None
+        self._was_up = False
+        self._left: dict[str, Unsent] = {}
+        self.heartbeat = clock.monotonic()
+        self.unsent: Mapping[str, Unsent] = {}
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def add(self, queue: PublishQueue) -> None:
+        """Publish what comes into `queue` from now on."""
+        with self._lock:
+            self._coming.append(queue)
+        queue.on_put(self._wake.set)
+        self._wake.set()
+
+    def remove(self, stream: str) -> None:
+        """Send what waits of `stream`, then give it back to whoever claims it."""
+        with self._lock:
+            self._going.add(stream)
+        self._wake.set()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, within: float) -> None:
+        """Send what waits and end, after at most `within` seconds and one call's time-out."""
+        self._deadline = self._clock.monotonic() + within
+        self._stopping.set()
+        self._wake.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; False where it still runs after `timeout` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._finished():
+                self._rest(self._turn())
+            self._part()
+        except BaseException as error:  # noqa: BLE001 - the outermost loop: the owner must know
+            _log.critical("publisher ended: %s", error)
+            self._count_unsent()
+            self._reports.failed(error)
+        finally:
+            self._connection.close()
+
+    def _finished(self) -> bool:
+        if not self._stopping.is_set():
+            return False
+        if self._clock.monotonic() >= self._deadline:
+            return True
+        with self._lock:
+            return not self._coming and not self._lanes
+
+    def _rest(self, seconds: float) -> None:
+        """Wait for a record, or through a retry's delay. A record does not shorten a retry, a stop does so once."""
+        if self._stopping.is_set():
+            seconds = min(seconds, max(0.0, self._deadline - self._clock.monotonic()))
+        if not self._failures:
+            self._clock.wait(self._wake, seconds)
+        elif self._stopping.is_set():
+            self._clock.wait(self._never, seconds)
+        else:
+            self._clock.wait(self._stopping, seconds)
+
+    def _turn(self) -> float:
+        """One round trip for all lanes that want one. Seconds until the next."""
+        self._wake.clear()
+        self.heartbeat = now = self._clock.monotonic()
+        self._admit()
+        plan = [(lane, calls) for lane in self._lanes if (calls := lane.calls(now))]
+        if plan:
+            try:
+                replies = self._connection.run([call for _, calls in plan for call in calls])
+            except Failure as failure:
+                return self._failed(failure)
+            refusal = self._hand_out(plan, iter(replies))
+            if refusal is not None:
+                return self._failed(refusal)
+            self._succeeded()
+        self._forget_gone()
+        if self._stopping.is_set() and not self._lanes:
+            return 0.0
+        now = self._clock.monotonic()
+        return max(0.0, min((_LONGEST_WAIT, *(lane.due(now) - now for lane in self._lanes))))
+
+    def _hand_out(self, plan: list[tuple[Lane, list[Call]]], replies: Any) -> Failure | None:
+        """Give each lane the answer to its first call. The first failure that waiting may mend."""
+        waiting: Failure | None = None
+        now = self._clock.monotonic()
+        for lane, calls in plan:
+            first, *others = islice(replies, len(calls))
+            if isinstance(first, Failure) and (first.kind == "auth" or isinstance(first.error, RedisUnavailable)):
+                waiting = waiting or first
+                continue
+            lane.answer(first, now)
+            for other in others:
+                if isinstance(other, Failure):
+                    self._reports.publish_error(other.kind, other.error)
+        return waiting
+
+    def _failed(self, failure: Failure) -> float:
+        """Wait before the same is sent again. A password that never was right ends the thread."""
+        if not self._was_up and not isinstance(failure.error, RedisUnavailable):
+            raise failure.error
+        self._failures += 1
+        if self._up is not False:
+            self._up = False
+            self._reports.redis_up(False)
+        self._reports.publish_error(failure.kind, failure.error)
+        return retry_delay(self._failures, random.random())
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        if not self._up:
+            self._up = self._was_up = True
+            self._reports.redis_up(True)
+
+    def _admit(self) -> None:
+        """Take in new queues; one of a stream that is still leaving waits its turn."""
+        with self._lock:
+            present = {lane.stream for lane in self._lanes}
+            for queue in [queue for queue in self._coming if queue.stream not in present]:
+                self._coming.remove(queue)
+                self._lanes.append(Lane(queue, self._settings, self._reports, self._clock))
+            going, self._going = self._going, set()
+        for lane in self._lanes:
+            if lane.stream in going or self._stopping.is_set():
+                lane.close()
+
+    def _forget_gone(self) -> None:
+        for lane in [lane for lane in self._lanes if lane.gone]:
+            self._lanes.remove(lane)
+            self._count(lane)
+
+    def _part(self) -> None:
+        """What could not leave is counted; its streams are free for others at once."""
+        self._count_unsent()
+        calls = [call for lane in self._lanes for call in lane.give_up()]
+        if calls and not self._failures:
+            try:
+                self._connection.run(calls)
+            except Failure as failure:
+                self._reports.publish_error(failure.kind, failure.error)
+
+    def _count_unsent(self) -> None:
+        for lane in self._lanes:
+            self._count(lane)
+        self.unsent = dict(self._left)
+
+    def _count(self, lane: Lane) -> None:
+        left = lane.unsent()
+        if left.records:
+            before = self._left.get(lane.stream, Unsent(0, 0))
+            self._left[lane.stream] = Unsent(before.records + left.records, before.frames + left.frames)

@@ -1,0 +1,202 @@
+"""A redis-py client from plain values, and what its errors mean.
+
+redis-py retries ten times by itself (4 s) and hides the outage from us: every client made here retries never, the
+publisher alone does.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from worker.errors import RedisError, RedisUnavailable, SettingsError
+
+Mode = Literal["standalone", "sentinel", "cluster"]
+Client = redis.Redis | RedisCluster
+_SCHEMES = {"redis": False, "rediss": True}
+
+_RETRY_WORDS = {
+    "LOADING": "is loading its data set",
+    "READONLY": "is a read-only replica (a failover is under way?)",
+    "OOM": "is out of memory: raise its maxmemory or lower the trimming",
+    "NOSCRIPT": "has forgotten the publishing script; it is loaded again",
+    "MISCONF": "refuses writes because it cannot save to its disk: see its log",
+    "CLUSTERDOWN": "says that the cluster is down",
+    "NOREPLICAS": "has too few replicas to accept writes",
+    "MASTERDOWN": "has lost its master",
+    "TRYAGAIN": "is moving the slot: try again",
+    "BUSY": "is busy with another script",
+    "UNBLOCKED": "changed its role",
+    "ASK": "is moving the slot",
+    "MOVED": "has moved the slot",
+}
+_CLASS_WORDS: dict[type[exceptions.RedisError], str] = {
+    exceptions.BusyLoadingError: "LOADING",
+    exceptions.ReadOnlyError: "READONLY",
+    exceptions.OutOfMemoryError: "OOM",
+    exceptions.NoScriptError: "NOSCRIPT",
+    exceptions.MasterDownError: "MASTERDOWN",
+    exceptions.TryAgainError: "TRYAGAIN",
+    exceptions.ClusterDownError: "CLUSTERDOWN",
+    exceptions.AskError: "ASK",
+    exceptions.MovedError: "MOVED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTarget:
+    """Where Redis is and how to get in.
+
+    Attributes:
+        url: `redis://host:port/db`, `rediss://...` (TLS) or `unix:///path`; for `sentinel` and `cluster` several
+            `host:port` separated by commas may stand there: the sentinels, or nodes to begin with.
+        username, password: taken before those in `url`; never shown.
+        service: the master's name (`sentinel` only).
+        tls_ca: file with the authority's certificate; None for the system's.
+        connect_timeout, timeout: seconds for connecting and for each answer.
+    """
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    mode: Mode = "standalone"
+    service: str = "mymaster"
+    tls_ca: str | None = None
+    connect_timeout: float = 2.0
+    timeout: float = 5.0
+
+    def __repr__(self) -> str:
+        return f"RedisTarget({self.where}, mode={self.mode})"
+
+    @property
+    def where(self) -> str:
+        """The address as it may be shown: without user and password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def connect(target: RedisTarget) -> Client:
+    """A client for `target`. Nothing is sent yet, but by `cluster`, which asks for its map at once.
+
+    Raises:
+        SettingsError: the URL is none.
+        RedisUnavailable: no node of the cluster answers.
+        RedisError: the cluster refuses the password.
+    """
+    options = _options(target)
+    if target.url.startswith("unix://"):
+        path = urlsplit(target.url).path
+        return redis.Redis(unix_socket_path=path, **options)
+    nodes, database, tls = _address(target)
+    if tls:
+        options |= {"ssl": True, "ssl_ca_certs": target.tls_ca, "ssl_min_version": ssl.TLSVersion.TLSv1_2}
+    if target.mode == "standalone":
+        host, port = nodes[0]
+        return redis.Redis(host=host, port=port, db=database, **options)
+    if target.mode == "sentinel":
+        sentinel = Sentinel(nodes, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
+        master: redis.Redis = sentinel.master_for(target.service, db=database)  # type: ignore[no-untyped-call]
+        return master
+    try:
+        startup = [ClusterNode(host, port) for host, port in nodes]  # type: ignore[no-untyped-call]
+        # One try: the publisher alone retries, after asking for the map again.
+        return RedisCluster(startup_nodes=startup, cluster_error_retry_attempts=1, **options)
+    except (exceptions.RedisError, OSError) as error:
+        raise classify(error, target.where) from None
+
+
+def classify(error: exceptions.RedisError | OSError, where: str) -> RedisError:
+    """Our error for redis-py's: `RedisUnavailable` where a retry may mend it, else `RedisError`.
+
+    The message says what happened and what to do; `where` is an address without password.
+    """
+    word = _word_of(error)
+    if word in _RETRY_WORDS:
+        return RedisUnavailable(f"Redis at {where} {_RETRY_WORDS[word]} ({word})")
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
+        return RedisError(f"Redis at {where} refuses the password: check redis.username and redis.password")
+    if isinstance(error, exceptions.NoPermissionError):
+        return RedisError(f"Redis at {where} does not allow this user what the worker needs (NOPERM): {error}")
+    if word == "WRONGTYPE":
+        return RedisError(
+            f"Redis at {where} holds something else under a key of the worker (WRONGTYPE): "
+            "delete that key or choose another database"
+        )
+    if isinstance(error, exceptions.TimeoutError | TimeoutError):
+        return RedisUnavailable(f"Redis at {where} does not answer in time")
+    if isinstance(error, exceptions.ConnectionError | exceptions.ClusterError | OSError):
+        return RedisUnavailable(f"Redis at {where} cannot be reached: {_reason(error)}")
+    return RedisError(f"Redis at {where} answers with an error: {_reason(error)}")
+
+
+def kind_of(error: exceptions.RedisError | OSError) -> str:
+    """A closed, low-cardinality word for metrics: the server's error word, `timeout`, `connection` or `other`."""
+    word = _word_of(error)
+    if word in _RETRY_WORDS or word == "WRONGTYPE":
+        return word.lower()
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):
+        return "auth"
+    if isinstance(error, exceptions.TimeoutError | TimeoutError):
+        return "timeout"
+    if isinstance(error, exceptions.ConnectionError | exceptions.ClusterError | OSError):
+        return "connection"
+    return "other"
+
+
+def _options(target: RedisTarget) -> dict[str, Any]:
+    parts = urlsplit(target.url)
+    username = target.username or (unquote(parts.username) if parts.username else None)
+    password = target.password or (unquote(parts.password) if parts.password else None)
+    return {
+        "username": username,
+        "password": password,
+        "socket_connect_timeout": target.connect_timeout,
+        "socket_timeout": target.timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+
+
+def _address(target: RedisTarget) -> tuple[list[tuple[str, int]], int, bool]:
+    """((host, port), ...), database, whether TLS."""
+    parts = urlsplit(target.url)
+    if parts.scheme not in _SCHEMES:
+        raise SettingsError(f"redis.url: {target.where!r} must begin with redis://, rediss:// or unix://")
+    nodes: list[tuple[str, int]] = []
+    for node in parts.netloc.rpartition("@")[2].split(","):
+        host, colon, port = node.rpartition(":")
+        if not colon or node.endswith("]"):
+            host, port = node, "26379" if target.mode == "sentinel" else "6379"
+        if not host or not port.isdecimal():
+            raise SettingsError(f"redis.url: {target.where!r} has no host, or a port that is no number")
+        nodes.append((host.strip("[]"), int(port)))
+    database = parts.path.strip("/") or "0"
+    if not database.isdecimal():
+        raise SettingsError(f"redis.url: the database in {target.where!r} must be a number")
+    return nodes, int(database), _SCHEMES[parts.scheme]
+
+
+def _word_of(error: BaseException) -> str:
+    """Redis' error word. redis-py cuts it off where it has a class for it, and keeps it elsewhere."""
+    for kind, word in _CLASS_WORDS.items():
+        if isinstance(error, kind):
+            return word
+    first = str(error).partition(" ")[0]
+    if isinstance(error, exceptions.ResponseError) and first.isupper():
+        return first
+    # An error inside a script on some servers: "ERR Error running script ...: -OOM command not allowed ..."
+    return next((word for word in (*_RETRY_WORDS, "WRONGTYPE") if f"-{word} " in str(error)), "")
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
