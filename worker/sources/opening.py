@@ -81,7 +81,7 @@ def translated(error: av.FFmpegError, options: SourceOptions, elapsed_s: float, 
 def _reason(error: av.FFmpegError) -> str:
     """The error in a few words that cannot hold a secret."""
     if error.errno == errno.EIO:
-        return "host unknown or connection broken"
+        return "host unknown, connection broken, or its certificate is not trusted"
     return redact(error.strerror or type(error).__name__)
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from worker.clock import Clock
 from worker.frame import ClockName, Frame, Gap, GapCause, Skip
 from worker.sources.decoded import Decoded
-from worker.sources.options import SourceOptions
+from worker.sources.options import SourceOptions, is_pictures
 from worker.sources.rate import RateGrid
 from worker.sources.report import SourceReport
 from worker.sources.timeline import Timeline
@@ -24,6 +24,7 @@ class Run:
         decoded: frames decoded so far.
         last_wall: wall time of the newest decoded frame; None before the first.
         started: monotonic time of the first decoded frame; None before it.
+        closed: the record that closes the run has been told.
     """
 
     def __init__(self, options: SourceOptions, run_id: str, clock: Clock, report: SourceReport) -> None:
@@ -31,11 +32,12 @@ class Run:
         self.decoded = 0
         self.last_wall: float | None = None
         self.started: float | None = None
+        self.closed = False
         self._options = options
         self._clock = clock
         self._report = report
         self._timeline = Timeline()
-        self._grid = RateGrid(options.max_fps)
+        self._grid = RateGrid(None if is_pictures(options.url) else options.max_fps)
         self._skipped: Counter[str] = Counter()
         self._clock_name: ClockName | None = None
         self._camera_offset_s = 0.0

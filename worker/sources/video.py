@@ -46,6 +46,7 @@ class Video:
         self._packets = 0
         self._latest_s = 0.0
         self._last_damaged = False
+        self._pending_damage = False
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +58,9 @@ class Video:
 
     @property
     def has_end(self) -> bool:
-        """True for what ends by itself: files, and videos on a web server."""
+        """True for what ends by itself: files, and videos of known length on a web server."""
+        if not is_live(self._options.url):
+            return True
         return self._container.duration is not None and not self._options.url.lower().startswith("rtsp")
 
     def frames(self, beat: Callable[[], None] | None = None) -> Iterator[Decoded]:
@@ -74,7 +77,7 @@ class Video:
             for item in self._decode(packet):
                 decoded += 1
                 yield item
-        if not is_live(self._options.url):
+        if self.has_end:
             self._check_complete(decoded)
 
     def _choose(self) -> av.VideoStream:
@@ -129,8 +132,6 @@ class Video:
             render = partial(self._pictures.render, frame, self._pixel_aspect())
             yield Decoded(pts_s, spent, self._pending_damage, self._clock.at(pts_s), render)
             self._pending_damage = False
-
-    _pending_damage = False
 
     def _pixel_aspect(self) -> Fraction | None:
         """The container's word goes before the codec's, as in FFmpeg's av_guess_sample_aspect_ratio."""
