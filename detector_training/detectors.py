@@ -1,0 +1,163 @@
+"""Other people's face detectors behind the one call that scoring and preparing need: a picture becomes scored boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from detector_training.errors import DataError
+from detector_training.pictures import Boxes, as_boxes
+from worker.frame import Pixels
+
+BUDGET = 640 * 384
+"""Pixels of a detector's input: other detectors get every picture scaled to this area, whatever its aspect."""
+SCORE_FLOOR = 0.01
+MAX_BOXES = 2000
+
+
+class Seen(NamedTuple):
+    """What a detector sees in one picture.
+
+    Attributes:
+        boxes: (N, 5) float64 px x_min, y_min, x_max, y_max of the picture, and the score 0..1; best first.
+        scale: factor between the picture and the detector's input.
+    """
+
+    boxes: Boxes
+    scale: float
+
+
+class Detector(Protocol):
+    """`name` for tables, `precision` of its arithmetic, and the call: (H, W, 3) uint8 BGR to `Seen`."""
+
+    name: str
+    precision: str
+
+    def __call__(self, picture: Pixels) -> Seen: ...
+
+
+def read_picture(path: Path) -> Pixels:
+    """A picture as (H, W, 3) uint8 BGR, upright.
+
+    Raises:
+        DataError: it cannot be decoded.
+    """
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise DataError(f"{path} cannot be decoded: remove it, or run prepare again")
+    return np.asarray(pixels, np.uint8)
+
+
+def fit_budget(picture: Pixels) -> tuple[Pixels, float]:
+    """The picture scaled, up or down, to `BUDGET` pixels, and the factor."""
+    height, width = picture.shape[:2]
+    scale = float(np.sqrt(BUDGET / (width * height)))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=interpolation), np.uint8), scale
+
+
+def best_first(boxes: Boxes) -> Boxes:
+    """The at most `MAX_BOXES` best boxes of at least `SCORE_FLOOR`."""
+    kept = boxes[boxes[:, 4] >= SCORE_FLOOR]
+    result: Boxes = kept[np.argsort(-kept[:, 4], kind="stable")][:MAX_BOXES]
+    return result
+
+
+class YuNet:
+    """OpenCV's YuNet (`cv2.FaceDetectorYN`), with OpenCV's own NMS at its default IoU of 0.3."""
+
+    precision = "f32"
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.stem
+        self._net = cv2.FaceDetectorYN.create(
+            str(path), "", (640, 384), score_threshold=SCORE_FLOOR, nms_threshold=0.3, top_k=5000
+        )
+
+    def __call__(self, picture: Pixels) -> Seen:
+        scaled, scale = fit_budget(picture)
+        self._net.setInputSize((scaled.shape[1], scaled.shape[0]))
+        found: Any = self._net.detect(scaled)[1]  # None where nothing is seen, against its stub
+        if found is None:
+            return Seen(as_boxes([], 5), scale)
+        rows = np.asarray(found, np.float64)
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4], rows[:, 14:15]], 1)
+        boxes[:, :4] /= scale
+        return Seen(best_first(boxes), scale)
+
+
+class RetinaFace:
+    """RetinaFace with MobileNet 0.25 (Deng et al. 2019, arXiv:1905.00641) as ONNX: outputs loc, conf, landmarks.
+
+    Anchors: strides 8, 16, 32 with two squares each; variances 0.1 and 0.2; input BGR minus (104, 117, 123).
+    """
+
+    precision = "f32"
+    STRIDES = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
+
+    def __init__(self, path: Path) -> None:
+        import openvino
+
+        self.name = path.stem
+        self._net = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def __call__(self, picture: Pixels) -> Seen:
+        scaled, scale = fit_budget(picture)
+        height, width = scaled.shape[:2]
+        padded = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.float32)
+        padded[:height, :width] = scaled.astype(np.float32) - (104.0, 117.0, 123.0)
+        answers = self._net([padded.transpose(2, 0, 1)[None]])
+        offsets, scores = np.asarray(answers["loc"][0], np.float64), np.asarray(answers["conf"][0, :, 1], np.float64)
+        anchors = self._anchors(padded.shape[0], padded.shape[1])
+        kept = scores >= SCORE_FLOOR
+        offsets, anchors, scores = offsets[kept], anchors[kept], scores[kept]
+        centres = anchors[:, :2] + offsets[:, :2] * 0.1 * anchors[:, 2:]
+        sides = anchors[:, 2:] * np.exp(offsets[:, 2:] * 0.2)
+        boxes = np.concatenate([centres - sides / 2, centres + sides / 2, scores[:, None]], 1)
+        boxes[:, :4] /= scale
+        return Seen(best_first(suppress(boxes, 0.4)), scale)
+
+    def _anchors(self, height: int, width: int) -> Boxes:
+        """(N, 4) centre and sides in px, in the network's order."""
+        parts = []
+        for stride, sides in self.STRIDES:
+            rows, columns = np.mgrid[0 : height // stride, 0 : width // stride]
+            for_each = np.repeat(np.stack([columns, rows], -1).reshape(-1, 2), len(sides), 0)
+            square = np.tile(np.array(sides, np.float64), rows.size)
+            parts.append(np.concatenate([(for_each + 0.5) * stride, np.stack([square, square], 1)], 1))
+        return np.concatenate(parts)
+
+
+def suppress(boxes: Boxes, iou: float) -> Boxes:
+    """Greedy non-maximum suppression (OpenCV's) of (N, 5) boxes."""
+    if not len(boxes):
+        return boxes
+    corner_sides = np.concatenate([boxes[:, :2], boxes[:, 2:4] - boxes[:, :2]], 1)
+    kept = cv2.dnn.NMSBoxes(corner_sides.tolist(), boxes[:, 4].tolist(), SCORE_FLOOR, iou)
+    result: Boxes = boxes[np.asarray(kept, np.int64).reshape(-1)]
+    return result
+
+
+OTHERS: dict[str, Callable[[Path], Detector]] = {"yunet": YuNet, "retinaface": RetinaFace}
+
+
+def open_other(path: Path) -> Detector:
+    """A detector by its file: the name tells which it is (`yunet*.onnx`, `retinaface*.onnx`).
+
+    Raises:
+        DataError: the file is missing or none of the known ones.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is missing: name the ONNX file of a detector")
+    for prefix, make in OTHERS.items():
+        if path.name.lower().startswith(prefix):
+            try:
+                return make(path)
+            except (cv2.error, RuntimeError) as error:
+                raise DataError(f"{path} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+    raise DataError(f"{path.name}: unknown detector; file names begin with {' or '.join(OTHERS)}")
