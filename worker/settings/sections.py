@@ -60,10 +60,10 @@ class ModelsSettings(Section):
     backend: Literal["auto", "openvino", "torch"] = Field(
         "auto", description="Inference runtime. `auto` is torch where it sees a CUDA device, else OpenVINO."
     )
-    compute_precision: Literal["auto", "f32", "bf16", "fp16"] = Field(
+    compute_precision: Literal["auto", "f32"] = Field(
         "auto",
-        description="Arithmetic of the networks. `auto` is the fastest that the device has; f32 gives the same "
-        "numbers on every machine.",
+        description="Arithmetic of the networks. `auto` is what the device does best (bf16 or f32 on a CPU, fp16 on "
+        "CUDA); f32 gives the same numbers on every machine.",
     )
     threads: AutoInt = Field(
         None, ge=1, le=256, description="CPU threads of inference, 1 to 256. `auto` leaves it to the runtime."
@@ -92,15 +92,15 @@ class PipelineSettings(Section):
 class GateSettings(Section):
     """When the worker abstains from saying an emotion. `auto` is the limit in the classifier's bundle."""
 
-    min_size_px: AutoFloat = Field(
+    size_px: AutoFloat = Field(
         None, ge=0, le=10_000, description="`too_small` below this: geometric mean of the box's sides in px."
     )
-    min_sharpness: AutoFloat = Field(None, ge=0, le=1, description="`blurred` below this sharpness, 0 to 1.")
-    min_brightness: AutoFloat = Field(None, ge=0, le=1, description="`dark` below this mean brightness, 0 to 1.")
-    min_inside: AutoFloat = Field(
+    sharpness: AutoFloat = Field(None, ge=0, le=1, description="`blurred` below this sharpness, 0 to 1.")
+    brightness: AutoFloat = Field(None, ge=0, le=1, description="`dark` below this mean brightness, 0 to 1.")
+    inside: AutoFloat = Field(
         None, ge=0, le=1, description="`partial` when less than this share of the box is inside the picture, 0 to 1."
     )
-    min_confidence: AutoFloat = Field(
+    confidence: AutoFloat = Field(
         None, ge=0, le=1, description="`low_confidence` below this calibrated probability of the best emotion, 0 to 1."
     )
 
@@ -108,14 +108,8 @@ class GateSettings(Section):
 class EventsSettings(Section):
     """How readings become statements."""
 
-    classify_every: Duration = Field(
-        0.2, ge=0, le=60, description="Age at which a face's emotion is computed again; 0s: on every frame."
-    )
     smoothing_half_life: Duration = Field(
-        0.5, ge=0, le=60, description="Time in which an old reading loses half its weight in `stable`; 0s: none."
-    )
-    stable_max_age: Duration = Field(
-        2.0, ge=0.1, le=600, description="`stable` becomes null when no emotion could be computed for this long."
+        0.4, ge=0.01, le=60, description="Time in which an old reading loses half its weight in `stable`, 10ms to 1m."
     )
     gates: GateSettings = Field(default_factory=GateSettings, description="Limits below which the worker abstains.")
 
@@ -147,11 +141,10 @@ class RedisSettings(Section):
 
     url: SecretUrl = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
-        description="redis, rediss (TLS) or unix address; of the first sentinel or cluster node in those modes. "
-        "`${NAME}` is replaced by that variable of the environment.",
+        description="redis, rediss (TLS) or unix address; several host:port with commas between are sentinels, or "
+        "cluster nodes to begin with. `${NAME}` is replaced by that variable of the environment.",
     )
     mode: Literal["standalone", "sentinel", "cluster"] = Field("standalone", description="What answers at `url`.")
-    nodes: Words = Field((), description="Further sentinels or cluster nodes, as host:port.")
     sentinel_master: str | None = Field(None, description="Name of the master that the sentinels watch.")
     username: str | None = Field(None, description="User name (ACL), if it is not in `url`.")
     password: SecretStr | None = Field(None, description="Password, if it is not in `url`. Better: `password_file`.")
@@ -172,7 +165,7 @@ class RedisSettings(Section):
     hold_for_groups: Words = Field(
         (), description="Consumer groups that must have read a record before files may push it out."
     )
-    connect_timeout: Duration = Field(5.0, ge=0.1, le=60, description="Longest time to connect, 100ms to 1m.")
+    connect_timeout: Duration = Field(2.0, ge=0.1, le=60, description="Longest time to connect, 100ms to 1m.")
     reply_timeout: Duration = Field(5.0, ge=0.1, le=60, description="Longest time to wait for an answer, 100ms to 1m.")
 
     @field_validator("url")
@@ -190,8 +183,6 @@ class RedisSettings(Section):
             raise ValueError("give maxlen or max_age, not both")
         if (self.mode == "sentinel") != (self.sentinel_master is not None):
             raise ValueError("mode sentinel needs sentinel_master, and only that mode has one")
-        if self.nodes and self.mode == "standalone":
-            raise ValueError("nodes are for modes sentinel and cluster")
         return self
 
     def secret(self) -> str | None:

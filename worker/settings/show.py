@@ -19,7 +19,7 @@ _LOBBY = {"id": "lobby", "url": "rtsp://camera.example/stream1"}
 _EXAMPLE_HEAD = """\
 # All settings of emotion-worker with their defaults. Written by `python -m worker.settings`.
 # Durations: 500ms, 10s, 2m, 1h. Every key but those of streams can be set by a variable as well, which wins:
-# EMOTION_WORKER__REDIS__URL, EMOTION_WORKER__EVENTS__GATES__MIN_CONFIDENCE. Paths start at the working directory.
+# EMOTION_WORKER__REDIS__URL, EMOTION_WORKER__EVENTS__GATES__CONFIDENCE. Paths start at the working directory.
 # An editor completes from `emotion-worker config-schema`.
 """
 _REFERENCE_HEAD = """\
@@ -30,7 +30,7 @@ Written from the code by `python -m worker.settings`; a test holds them equal. T
 what is in force, without secrets; `emotion-worker config-schema` prints the JSON Schema, from which editors complete.
 
 - Every key but those of `streams` can also be set by a variable, which wins over the file:
-  `EMOTION_WORKER__REDIS__URL`, `EMOTION_WORKER__EVENTS__GATES__MIN_CONFIDENCE`. An empty variable counts as not given,
+  `EMOTION_WORKER__REDIS__URL`, `EMOTION_WORKER__EVENTS__GATES__CONFIDENCE`. An empty variable counts as not given,
   one that fits no setting is refused. A list is written with commas.
 - Durations are written `500ms`, `10s`, `2m`, `1h`, `1d`; a bare number is seconds.
 - Secrets belong in files (`url_file`, `password_file`, `token_file`) or in variables (`${NAME}` in an address).

@@ -58,6 +58,11 @@ class StreamSettings(Section):
         "that one (counted as superseded), `wait` makes the source wait. `auto` is `keep_latest` for live streams "
         "and `wait` for files.",
     )
+    tls_ca: Path | None = Field(
+        None,
+        description="PEM file with the authority that signed the camera's certificate (rtsps, https). Empty: the "
+        "connection is encrypted, but the certificate is not checked.",
+    )
     loop: bool = Field(False, description="Start a file again at its end, as one endless run.")
     realtime: bool = Field(False, description="Read a file at the pace of its own clock instead of as fast as can be.")
     min_face_px: float = Field(
