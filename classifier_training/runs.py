@@ -11,26 +11,24 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from classifier_training.errors import TrainingError
 from classifier_training.labels import LABEL_SETS
 from classifier_training.nets import EmotionNet, build
 from classifier_training.settings import ModelSettings, TrainingSettings
+from worker.models.crop import classifier_input
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.pt"
 HOLDOUT = "holdout_rows.json"
 HISTORY = "history.jsonl"
 _NET_PREFIX = "net."
+_BATCH = 256
 
 
-def network_input(images: Tensor, model: ModelSettings) -> Tensor:
-    """uint8 (n, h, w) luma to float32 (n, 1, size, size): bilinear, then (x - mean) / scale, as serving does."""
-    x = images[:, None].float()
-    if x.shape[-1] != model.size:
-        x = functional.interpolate(x, size=(model.size, model.size), mode="bilinear")
-    return (x - model.mean) / model.scale
+def network_input(images: NDArray[np.uint8], model: ModelSettings) -> Tensor:
+    """uint8 (n, 48, 48) luma to float32 (n, 1, size, size), through the preprocessing that serving uses."""
+    return torch.from_numpy(classifier_input(images, model.size, model.mean, model.scale))
 
 
 @dataclass(frozen=True)
@@ -116,10 +114,9 @@ def holdout_rows(run: Path) -> list[int]:
 
 
 @torch.inference_mode()
-def logits_of(
-    net: EmotionNet, images: NDArray[np.uint8], model: ModelSettings, batch: int = 256
-) -> NDArray[np.float32]:
+def logits_of(net: EmotionNet, images: NDArray[np.uint8], model: ModelSettings) -> NDArray[np.float32]:
     """uint8 (n, 48, 48) to float32 logits (n, classes), on the device of the network, in float32."""
     device = next(cast(nn.Module, net).parameters()).device
-    parts = torch.split(torch.from_numpy(images.copy()), batch)
-    return np.concatenate([net(network_input(part.to(device), model)).float().cpu().numpy() for part in parts])
+    starts = range(0, len(images), _BATCH)
+    parts = [net(network_input(images[start : start + _BATCH], model).to(device)).float().cpu() for start in starts]
+    return np.concatenate([part.numpy() for part in parts])

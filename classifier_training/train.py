@@ -14,7 +14,9 @@ import pickle
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
@@ -79,7 +81,7 @@ class Training:
         weights = counts**-settings.data.balance_power
         self.weights = weights / (weights[self.labels].mean())
         net = build(settings.model.architecture, self.classes, settings.model.dropout)
-        _start(net, settings, self.images[:_START_FACES].cpu())
+        _start(net, settings, train.images[:_START_FACES])
         self.model = EmotionModel(net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         teachers = [load_network(read_weights(folder / WEIGHTS)) for folder in settings.loss.teachers]
         self.teachers = [cast(EmotionNet, cast(nn.Module, teacher).to(self.device)) for teacher in teachers]
@@ -237,7 +239,7 @@ class Training:
         self.progress = Progress(self.settings.schedule, steps, epoch, step, seconds)
 
 
-def _start(net: EmotionNet, settings: TrainingSettings, faces: Tensor) -> None:
+def _start(net: EmotionNet, settings: TrainingSettings, faces: NDArray[np.uint8]) -> None:
     """Loads the starting weights that the settings name, if any: dlib's, or another run's without its last layer."""
     path = settings.model.start
     if path is None:
