@@ -74,10 +74,14 @@ class _Run:
 
 
 class Ledger:
-    """Takes the records of any number of streams, each in its own order, and remembers what does not add up."""
+    """Takes the records of any number of streams, each in its own order, and remembers what does not add up.
+
+    `faults` counts findings by kind, `faulty` by stream; `findings` keeps the first thousand.
+    """
 
     def __init__(self) -> None:
         self.faults: Counter[Fault] = Counter()
+        self.faulty: Counter[str] = Counter()
         self.findings: list[Finding] = []
         self._streams: dict[str, _StreamLedger] = {}
 
@@ -100,6 +104,7 @@ class Ledger:
     def complain(self, stream: str, where: str, text: str, fault: Fault = Fault.INVALID) -> None:
         """Note a finding."""
         self.faults[fault] += 1
+        self.faulty[stream] += 1
         if len(self.findings) < _KEPT:
             self.findings.append(Finding(stream, fault, where, text))
 
