@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -12,6 +12,10 @@ import numpy as np
 from detector_training.errors import DataError
 from detector_training.pictures import Boxes, as_boxes
 from worker.frame import Pixels
+from worker.models.backends import choose_backend, open_backend
+from worker.models.bundle import load_bundle
+from worker.models.detector import FaceDetector
+from worker.models.letterbox import letterbox_picture
 
 BUDGET = 640 * 384
 """Pixels of a detector's input: other detectors get every picture scaled to this area, whatever its aspect."""
@@ -141,6 +145,27 @@ def suppress(boxes: Boxes, iou: float) -> Boxes:
     kept = cv2.dnn.NMSBoxes(corner_sides.tolist(), boxes[:, 4].tolist(), SCORE_FLOOR, iou)
     result: Boxes = boxes[np.asarray(kept, np.int64).reshape(-1)]
     return result
+
+
+class BundleDetector:
+    """A detector bundle, through the same preprocessing and backend as serving, but with `SCORE_FLOOR`.
+
+    Raises:
+        BundleError, BackendError: the bundle is damaged, or the runtime cannot run it.
+    """
+
+    def __init__(self, path: Path, precision: Literal["auto", "f32"] = "auto", threads: int = 0) -> None:
+        self.bundle = load_bundle(path, "detector")
+        backend = open_backend(self.bundle, choose_backend("openvino"), precision, threads)
+        self._detector = FaceDetector(self.bundle, backend, SCORE_FLOOR)
+        self.name = self.bundle.label
+        self.precision: str = backend.precision
+
+    def __call__(self, picture: Pixels) -> Seen:
+        pixels, letterbox = letterbox_picture(picture, self._detector.shapes)
+        faces = self._detector.detect(pixels[None], [letterbox])[0]
+        boxes = as_boxes(((*face.box, face.score) for face in faces), 5)
+        return Seen(best_first(boxes), letterbox.inner_width / letterbox.width)
 
 
 OTHERS: dict[str, Callable[[Path], Detector]] = {"yunet": YuNet, "retinaface": RetinaFace}
