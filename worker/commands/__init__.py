@@ -1,0 +1,1 @@
+"""What `emotion-worker` can do: one file a command, each a plain function that `worker.cli` calls."""

@@ -1,0 +1,28 @@
+"""Settings on standard output: what is in force, and the schema from which editors complete."""
+
+from __future__ import annotations
+
+import json
+
+from worker.settings import Settings, effective
+
+
+def check(settings: Settings) -> None:
+    """Look at all that can be looked at without starting, then print what is in force as YAML, without secrets.
+
+    Raises:
+        SettingsError: a stream's address is of a kind that cannot be opened.
+        BundleError: a model is damaged, or the two do not fit together.
+    """
+    from worker.models.bundle import check_pair, load_bundle
+    from worker.sources.options import SourceOptions, check_scheme
+
+    for stream in settings.own_streams:
+        check_scheme(SourceOptions(stream=stream.id, url=stream.address, live=stream.live))
+    check_pair(load_bundle(settings.models.detector, "detector"), load_bundle(settings.models.classifier, "classifier"))
+    print(effective(settings), end="")
+
+
+def schema() -> None:
+    """Print the JSON Schema of the settings file."""
+    print(json.dumps(Settings.model_json_schema(), indent=2))
