@@ -19,6 +19,7 @@ class Draft:
         run: run of the stream that the record belongs to.
         wall_s: wall time that the record speaks of (for the gap that replaces it if it has to be dropped).
         arrived: monotonic seconds of the frame's arrival (for latency); None for gaps and statuses.
+        made: monotonic seconds at which the frame's record was made; None for gaps and statuses.
     """
 
     stream: str
@@ -28,6 +29,7 @@ class Draft:
     run: str
     wall_s: float
     arrived: float | None = None
+    made: float | None = None
 
     @property
     def droppable(self) -> bool:
