@@ -15,16 +15,23 @@ class CameraClock:
 
     def __init__(self) -> None:
         self._offset_s: float | None = None
+        self._unplaced_s: float | None = None
 
     def see(self, packet: av.Packet[av.VideoStream]) -> None:
         """Learn from a packet; FFmpeg attaches the time once the camera has sent a sender report."""
-        if packet.pts is None or not packet.has_sidedata("prft"):
+        if not packet.has_sidedata("prft"):
             return
         (wall_us,) = _REFERENCE_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
-        self._offset_s = wall_us / 1e6 - float(packet.pts * packet.time_base)
+        if packet.pts is None:
+            self._unplaced_s = wall_us / 1e6
+        else:
+            self._offset_s = wall_us / 1e6 - float(packet.pts * packet.time_base)
 
     def at(self, pts_s: float | None) -> float | None:
-        """Wall time (Unix seconds) of media time `pts_s` by the camera; None while it has told none."""
-        if self._offset_s is None or pts_s is None:
-            return None
-        return pts_s + self._offset_s
+        """Wall time (Unix seconds) of media time `pts_s` by the camera; None while it has told none.
+
+        A frame without media time (often a camera's first) is of the newest packet without media time.
+        """
+        if pts_s is None:
+            return self._unplaced_s
+        return None if self._offset_s is None else pts_s + self._offset_s

@@ -40,7 +40,7 @@ class Run:
         self._grid = RateGrid(None if is_pictures(options.url) else options.max_fps)
         self._skipped: Counter[str] = Counter()
         self._clock_name: ClockName | None = None
-        self._camera_offset_s = 0.0
+        self._camera_offset_s: float | None = None
 
     def again(self) -> None:
         """The file starts again: same run, media time goes on."""
@@ -124,10 +124,11 @@ class Run:
         if self._clock_name == "arrival":
             return wall
         if camera_s is not None and trusted:
-            self._camera_offset_s = camera_s - (media_s or 0.0)
+            if media_s is not None:
+                self._camera_offset_s = camera_s - media_s
             return camera_s
         # the camera's clock jumped away: go on by the offset that was trusted last
-        return self._camera_offset_s + media_s if media_s is not None else wall
+        return wall if self._camera_offset_s is None or media_s is None else self._camera_offset_s + media_s
 
     def _corrupt_gap(self, wall: float) -> Gap:
         self._report.gap(self._options.stream, GapCause.CORRUPT)

@@ -186,7 +186,9 @@ class SourceThread:
         run, denied = self._run, cause == "denied"
         healthy_s = self._frame_at - run.started if run is not None and run.started is not None else 0.0
         delay_s = self._backoff.failed(healthy_s, denied)
-        if self._teller.state is State.STALLED and not denied:
+        if cause == "timeout" and self._teller.state is State.LIVE:
+            self._teller.change(State.STALLED, reason)
+        if self._teller.state is State.STALLED and cause != "denied":
             cause = "stall"
         self._report.restarted(self._options.stream, cause)
         state = State.AUTH_FAILED if denied else State.BACKOFF
