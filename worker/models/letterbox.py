@@ -22,7 +22,7 @@ def letterbox_picture(picture: Pixels, shapes: tuple[tuple[int, int], ...]) -> t
     """
     height, width = picture.shape[:2]
     geometry = Letterbox.fit(width, height, shapes)
-    shrinks = geometry.inner_width < width or geometry.inner_height < height
+    shrinks = geometry.inner_width < width  # the same condition as in worker.sources
     inner = cv2.resize(
         picture,
         (geometry.inner_width, geometry.inner_height),
