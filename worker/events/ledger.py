@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from worker.events import schema
 
 _KEPT = 1000  # findings kept with their text; all are counted
@@ -96,7 +94,7 @@ class Ledger:
         try:
             record = schema.check(data)
         except ValueError as error:
-            self.complain(stream, where, _first_line(error))
+            self.complain(stream, where, schema.why(error))
             self._of(stream).take_unreadable(data.get("seq"))
             return
         self._of(record.stream).take(record, where)
@@ -258,10 +256,3 @@ class _StreamLedger:
 
     def _complain(self, fault: Fault, text: str) -> None:
         self._ledger.complain(self._stream, self._where, text, fault)
-
-
-def _first_line(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"does not fit schema v1: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)

@@ -13,10 +13,11 @@ _CLOCK_SLACK_S = 0.02  # a frame that comes a little early counts as on time: ca
 
 
 class Reading(StrEnum):
-    """How faces are chosen: by the rule of live streams, or all of them (photos, offline analysis)."""
+    """How faces are chosen: by the rule of live streams, all of them (offline), or all and each frame by itself."""
 
     BY_RULE = "by_rule"
     EVERY = "every"
+    PHOTOS = "photos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Chooser:
     """Remembers when each track was looked at."""
 
     def __init__(self, reading: Reading, rule: ReadingRule) -> None:
-        self._every = reading is Reading.EVERY
+        self._every = reading is not Reading.BY_RULE
         self._rule = rule
         self._looks: dict[int, tuple[float, Box]] = {}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 FRAME_TYPE = "emotion.frame.v1"
 GAP_TYPE = "emotion.gap.v1"
@@ -239,6 +239,14 @@ def parse(data: str | bytes, kind: str) -> Record:
 def check(data: Mapping[str, Any]) -> Record:
     """The record in `data` (parsed JSON); raises as `parse`."""
     return _consistent(_model(str(data.get("type"))).model_validate(data))
+
+
+def why(error: ValueError) -> str:
+    """What `parse` or `check` found wrong, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"does not fit schema v1: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
 
 
 def _model(kind: str) -> type[FrameEvent] | type[GapRecord] | type[StatusRecord]:

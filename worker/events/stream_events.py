@@ -78,6 +78,7 @@ class StreamEvents:
 
     def __init__(self, gates: Gates, reading: Reading, tracking: TrackerRule = TrackerRule()) -> None:  # noqa: B008
         self.gates = gates
+        self._reading = reading
         self._time = StreamTime()
         self._tracker = Tracker(tracking)
         self._chooser = Chooser(reading, ReadingRule())
@@ -89,7 +90,7 @@ class StreamEvents:
 
     def begin(self, frame: Frame, detections: Sequence[Detection]) -> list[CropRequest]:
         """Take the detections of a frame; the crops to look at, at most one a face."""
-        if not self._time.advance(frame):
+        if not self._time.advance(frame) or self._reading is Reading.PHOTOS:
             self._tracker.reset()
         last, self._last = self._last, frame
         if last is not None and (last.width, last.height) != (frame.width, frame.height):

@@ -1,0 +1,210 @@
+"""Read what workers publish: validated records, and what is missing among them. Needs redis and pydantic alone.
+
+    import redis
+    from worker.events.consumer import Missing, Reader, Received
+
+    reader = Reader(redis.Redis.from_url("redis://localhost"))
+    for item in reader:                       # for ever; `reader.read()` gives what is there
+        match item:
+            case Received(record=record):     # a FrameEvent, GapRecord or StatusRecord of worker.events.schema
+                print(record.stream, record.seq, record.type)
+            case Missing(stream, first, last):
+                print(f"{stream}: records {first} to {last} were trimmed before they were read")
+
+`Reader` has its own position: it sees every record of every stream, in order, each once. Several that share the work
+are a `worker.events.group.GroupReader`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from redis import Redis
+from redis.cluster import RedisCluster
+
+from worker.events.schema import STREAMS_KEY, GapRecord, Record, events_key, parse, why
+
+Client = Redis | RedisCluster
+
+DISCOVER_EVERY_S = 5.0
+BLOCK_S = 1.0  # one blocking call; clients give up on an answer after five seconds
+CLUSTER_PAUSE_S = 0.1  # a cluster takes no XREAD of keys on several slots, so each key is asked in turn
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A record, and the id of its entry in Redis."""
+
+    stream: str
+    entry: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Records `first` to `last` of a stream are gone and no gap record told it: trimmed before they were read."""
+
+    stream: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An entry that is no record of schema v1: foreign, damaged or of a newer worker. Reading goes on after it."""
+
+    stream: str
+    entry: str
+    reason: str
+
+
+class Position(NamedTuple):
+    """Up to where a stream was read: the entry's id, and the record's epoch and seq (0, 0: none yet)."""
+
+    entry: str
+    epoch: int = 0
+    seq: int = 0
+
+
+Item = Received | Missing | Unreadable
+Fields = dict[Any, Any]
+
+
+class Reader:
+    """Reads all records of some or all streams, with its own position.
+
+    Attributes:
+        positions: by stream, up to where `read` has given items; keep them to go on there another time.
+        repeats: records that were left out because they had been there before.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        streams: Sequence[str] | None = None,
+        positions: Mapping[str, Position] | None = None,
+        start: Literal["oldest", "newest"] = "oldest",
+    ) -> None:
+        """
+        Args:
+            client: a redis-py client; with or without `decode_responses`.
+            streams: ids; None for all that there are and will be.
+            positions: where to go on.
+            start: where streams without a position begin; those that appear later begin with their oldest record.
+        """
+        self.positions: dict[str, Position] = dict(positions or {})
+        self.repeats = 0
+        self._client = client
+        self._streams = streams
+        self._start = start
+        self._discover_at = 0.0
+        self._turn = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        """All items, for ever; waits for new ones."""
+        while True:
+            yield from self.read(wait_s=DISCOVER_EVERY_S)
+
+    def read(self, wait_s: float = 0.0, limit: int = 1000) -> list[Item]:
+        """What is new, at most about `limit` entries a stream; waits up to `wait_s` if nothing is.
+
+        Raises:
+            redis.RedisError: as the client does; reading again goes on where this stopped.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            self._discover()
+            left = max(0.0, deadline - time.monotonic())
+            entries = self._entries(min(left, BLOCK_S), limit)
+            if entries or time.monotonic() >= deadline:
+                return [item for stream, entry, fields in entries for item in self._items(stream, entry, fields)]
+
+    def _discover(self) -> None:
+        if time.monotonic() < self._discover_at:
+            return
+        known = self._streams if self._streams is not None else members(self._client)
+        for stream in known:
+            if stream not in self.positions:
+                self.positions[stream] = self._newest(stream) if self._start == "newest" else Position("0-0")
+        if known:
+            self._start = "oldest"
+        self._discover_at = time.monotonic() + DISCOVER_EVERY_S
+
+    def _newest(self, stream: str) -> Position:
+        last: Any = self._client.xrevrange(events_key(stream), count=1)
+        return Position(text(last[0][0]) if last else "0-0")
+
+    def _entries(self, block_s: float, limit: int) -> list[tuple[str, str, Fields]]:
+        wanted: dict[Any, Any] = {events_key(stream): position.entry for stream, position in self.positions.items()}
+        if not wanted:
+            time.sleep(block_s)
+            return []
+        if not isinstance(self._client, RedisCluster):
+            block = max(1, int(block_s * 1000)) if block_s else None
+            return replies(self._client.xread(wanted, count=limit, block=block))
+        found = [e for key, entry in wanted.items() for e in replies(self._client.xread({key: entry}, count=limit))]
+        if not found:
+            time.sleep(min(block_s, CLUSTER_PAUSE_S))
+        return found
+
+    def _items(self, stream: str, entry: str, fields: Fields) -> Iterator[Item]:
+        before = self.positions[stream]
+        item = item_of(stream, entry, fields)
+        if isinstance(item, Unreadable):
+            self.positions[stream] = before._replace(entry=entry)
+            yield item
+            return
+        record = item.record
+        if record.seq <= before.seq and record.epoch <= before.epoch:
+            self.repeats += 1
+            self.positions[stream] = before._replace(entry=entry)
+            return
+        self.positions[stream] = Position(entry, record.epoch, record.seq)
+        first, known = record.seq, before.seq
+        if isinstance(record, GapRecord) and record.missing_seq is not None:
+            first = record.missing_seq[0]
+        elif record.seq <= known:
+            known = 0  # a new epoch counts from 1: Redis began empty
+        if before.epoch and first > known + 1:
+            yield Missing(stream, known + 1, first - 1)
+        yield item
+
+
+def members(client: Client) -> list[str]:
+    """Ids of all streams that ever had a record."""
+    found: Any = client.smembers(STREAMS_KEY)
+    return sorted(text(member) for member in found)
+
+
+def replies(answer: Any) -> list[tuple[str, str, Fields]]:
+    """(stream, entry, fields) of an answer to XREAD or XREADGROUP, in RESP2 (lists) or RESP3 (a map)."""
+    if isinstance(answer, dict):
+        pairs = [(key, entries) for key, pages in answer.items() for entries in pages]
+    else:
+        pairs = list(answer or ())
+    prefix, suffix = events_key("\n").split("\n")
+    return [
+        (text(key).removeprefix(prefix).removesuffix(suffix), text(entry), fields)
+        for key, entries in pairs
+        for entry, fields in entries
+    ]
+
+
+def item_of(stream: str, entry: str, fields: Fields) -> Received | Unreadable:
+    """The record in an entry's fields `type` and `data`."""
+    values = {text(name): value for name, value in fields.items()}
+    try:
+        record = parse(values.get("data", b""), text(values.get("type", b"")))
+    except ValueError as error:
+        return Unreadable(stream, entry, why(error))
+    if record.stream != stream:
+        return Unreadable(stream, entry, f"the record is of stream {record.stream!r}")
+    return Received(stream, entry, record)
+
+
+def text(value: Any) -> str:
+    """Redis' bytes, or what `decode_responses` made of them."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
