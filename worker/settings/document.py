@@ -32,10 +32,12 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         if node is None:
             return {}, {}
         lines: dict[KeyPath, int] = {}
-        _note_lines(node, (), lines, path)
+        _note_lines(node, (), lines, set(), path)
         values = loader.construct_document(node)
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{path} is no UTF-8 text") from exc
+    except ValueError as exc:
+        raise SettingsError(f"{path} holds a date or number that is none: put it in quotes") from exc
     except yaml.YAMLError as exc:
         raise SettingsError(_one_line(exc, path)) from exc
     finally:
@@ -46,22 +48,24 @@ def read_document(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     return cast("dict[str, Any]", values), lines
 
 
-def _note_lines(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int], path: Path) -> None:
-    if at not in lines:
-        lines[at] = node.start_mark.line + 1
+def _note_lines(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int], seen: set[int], path: Path) -> None:
+    """Walk each node once: anchors can make a small file refer to itself without end."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
-            _note_lines(child, (*at, index), lines, path)
+            _note_lines(child, (*at, index), lines, seen, path)
     elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        names: set[str] = set()
         for key, child in node.value:
             name = str(key.value)
-            if name in seen:
+            if name in names:
                 raise SettingsError(f"{path} line {key.start_mark.line + 1}: key {name} stands here a second time")
-            seen.add(name)
-            if (*at, name) not in lines:
-                lines[(*at, name)] = key.start_mark.line + 1
-            _note_lines(child, (*at, name), lines, path)
+            names.add(name)
+            lines.setdefault((*at, name), key.start_mark.line + 1)
+            _note_lines(child, (*at, name), lines, seen, path)
 
 
 def _one_line(exc: yaml.YAMLError, path: Path) -> str:

@@ -49,14 +49,14 @@ def read_variables(
 
 
 def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`below` with the values of `above` in their places."""
+    """`below` with the values of `above` in their places; what is no section where one belongs stays, to be refused."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        if isinstance(value, dict):
-            merged[key] = merge(under if isinstance(under, dict) else {}, value)
-        else:
+        if not isinstance(value, dict):
             merged[key] = value
+        elif under is None or isinstance(under, dict):
+            merged[key] = merge(under or {}, value)
     return merged
 
 

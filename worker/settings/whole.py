@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from worker.settings.section import Section
 from worker.settings.sections import (
@@ -36,6 +36,12 @@ class Settings(Section):
     web: WebSettings = Field(default_factory=WebSettings)
     logs: LogsSettings = Field(default_factory=LogsSettings)
     shard: ShardSettings = Field(default_factory=ShardSettings)
+
+    @field_validator("streams", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        """A list whose items are all commented out reads as null in YAML."""
+        return () if value is None else value
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
