@@ -68,8 +68,8 @@ class CapacityWatch:
         over = decode + inference > self._cores
         if over and not self._over:
             _log.warning(
-                "live streams need %.1f cores for decoding and %.1f for inference, and there are %d: frames are skipped; "
-                "lower max_fps, set decode: keyframes where one frame a second is enough, or add a worker",
+                "live streams need %.1f cores for decoding and %.1f for inference, and there are %d: "
+                "frames are skipped; lower max_fps, set decode: keyframes where one a second will do, or add a worker",
                 decode,
                 inference,
                 self._cores,

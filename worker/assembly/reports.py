@@ -18,7 +18,7 @@ _TROUBLE = frozenset({State.STALLED, State.BACKOFF, State.AUTH_FAILED, State.FAI
 
 
 class StreamStates:
-    """Where each stream stands and how much live streams ask for, as the sources told last. Any thread may call any method."""
+    """Where each stream stands and how much live streams ask for, as told last. Any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,0 +1,214 @@
+"""`emotion-worker analyze`: clips and photos, offline, without Redis; the same result every time."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import av
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from worker.assembly.offline import Analysis
+from worker.assembly.study import Author
+from worker.assembly.workshop import Workshop, open_workshop
+from worker.clock import SystemClock
+from worker.commands.annotated import AnnotatedVideo, annotate, write_picture
+from worker.commands.summary import PhotoSummary, Summary
+from worker.errors import OutputError, SettingsError, SourceError
+from worker.events import schema
+from worker.frame import Frame, Pixels
+from worker.publish.file_writer import JsonlFile
+from worker.redact import redact
+from worker.settings import ModelsSettings
+from worker.settings.values import SHIPPED
+from worker.sources.file_frames import run_id
+from worker.sources.options import SourceOptions, is_live, is_pictures
+from worker.sources.photos import photo_paths
+
+WORKER = "analyze"
+_ID_LENGTH = 64 - 1 - 8
+
+
+def analyze(
+    clips: Annotated[list[Path], typer.Argument(help="Clips, photos, or folders of photos.")],
+    out: Annotated[Path, typer.Option(help="Where the records go, one JSON object a line.")] = Path("events.jsonl"),
+    video: Annotated[
+        Path | None,
+        typer.Option(help="Also write an annotated video (of several clips: NAME-CLIP.mp4). Photos: NAME-PHOTO.jpg."),
+    ] = None,
+    start_time: Annotated[
+        datetime | None, typer.Option(help="When the recording began (UTC): fills captured_at from media time.")
+    ] = None,
+    detector: Annotated[Path | None, typer.Option(help="Another detector bundle.")] = None,
+    classifier: Annotated[Path | None, typer.Option(help="Another classifier bundle.")] = None,
+    backend: Annotated[str, typer.Option(help="auto, openvino or torch.")] = "auto",
+) -> None:
+    """Read clips or photos offline and write one record a decoded frame.
+
+    Raises:
+        WorkerError: a source could not be read (what could be is in the output), or the output could not be written.
+    """
+    for clip in clips:
+        _check_input(clip)
+    models = ModelsSettings.model_validate(
+        {
+            "detector": detector or SHIPPED / "detector",
+            "classifier": classifier or SHIPPED / "classifier",
+            "backend": backend,
+        }
+    )
+    began = None if start_time is None else start_time.replace(tzinfo=start_time.tzinfo or UTC).timestamp()
+    workshop = open_workshop(models)
+    console = Console(stderr=True)
+    sink = JsonlFile(out, SystemClock(), whole=True)
+    try:
+        job = _Job(workshop, sink, video, began, console, len(clips))
+        with job.progress:
+            for clip in clips:
+                job.read(clip)
+        sink.finish()
+    except BaseException:
+        sink.discard()
+        raise
+    job.tell(out)
+    if job.failures:
+        raise SourceError("\n".join(job.failures))
+
+
+def _check_input(clip: Path) -> None:
+    if is_live(str(clip)) or re.match(r"[a-z]+:/", str(clip)):
+        raise SettingsError(
+            f"{redact(str(clip))} is no file: analyze reads files; give cameras to `emotion-worker run`"
+        )
+
+
+class _Job:
+    """One call of the command: reads source after source into one file."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        sink: JsonlFile,
+        video: Path | None,
+        start_time: float | None,
+        console: Console,
+        sources: int,
+    ) -> None:
+        self._analysis = Analysis(workshop, Author(WORKER, workshop.names(), timed=False))
+        self._shapes = workshop.detector.shapes
+        self._sink = sink
+        self._video = video
+        self._start_time = start_time
+        self._console = console
+        self._several = sources > 1
+        self._summaries: list[Summary | PhotoSummary] = []
+        self._written: list[Path] = []
+        self.failures: list[str] = []
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[fps]:.1f} fps"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+
+    def read(self, clip: Path) -> None:
+        """Analyse one source."""
+        options = self._options(clip)
+        photos = is_pictures(str(clip))
+        names = [path.name for path in photo_paths(str(clip))] if photos and clip.exists() else []
+        summary = PhotoSummary(names) if photos else Summary(clip.name)
+        bar = self.progress.add_task(clip.name, total=len(names) or expected_frames(clip), fps=0.0)
+        began = SystemClock().monotonic()
+        with ExitStack() as stack:
+            video = stack.enter_context(AnnotatedVideo(self._place(clip))) if self._video and not photos else None
+            for frame, record in self._analysis.records(options, lambda error: self.failures.append(str(error))):
+                self._sink.write(record + b"\n")
+                if frame is None:
+                    continue
+                event = schema.FrameEvent.model_validate_json(record)
+                summary.add(event)
+                if frame.picture is not None:
+                    self._draw(frame, frame.picture, event, video, names)
+                seconds = SystemClock().monotonic() - began
+                self.progress.update(bar, advance=1, fps=summary.frames / max(seconds, 1e-3))
+        self.progress.update(bar, total=summary.frames)
+        summary.close()
+        self._summaries.append(summary)
+        if video is not None and summary.frames:
+            self._written.append(self._place(clip))
+
+    def tell(self, out: Path) -> None:
+        """Print the summary."""
+        table = Table(title="What was seen", title_justify="left", header_style="bold")
+        for column in ("source", "face", "from - to (s)", "seconds", "stable emotion (s)"):
+            table.add_column(column, overflow="fold")
+        for summary in self._summaries:
+            summary.rows(table)
+        self._console.print(table)
+        frames = sum(summary.frames for summary in self._summaries)
+        faces = sum(summary.frames_with_faces for summary in self._summaries)
+        self._console.print(f"{frames} frames, {faces} of them with faces, in {out}", highlight=False)
+        for path in self._written:
+            self._console.print(f"annotated: {path}", highlight=False)
+
+    def _options(self, clip: Path) -> SourceOptions:
+        plain = SourceOptions(
+            stream="analysis",
+            url=str(clip),
+            live=False,
+            shapes=self._shapes,
+            keep_picture=self._video is not None,
+            deterministic_run=True,
+            start_time=self._start_time,
+            decoder_threads=0,
+        )
+        return replace(plain, stream=stream_id(clip, run_id(plain, 0.0)))
+
+    def _draw(
+        self, frame: Frame, picture: Pixels, event: schema.FrameEvent, video: AnnotatedVideo | None, names: list[str]
+    ) -> None:
+        picture = picture.copy()  # a frame's pixels never change
+        annotate(picture, event)
+        if video is not None:
+            video.write(picture, frame.pts_s)
+            return
+        assert self._video is not None
+        path = self._video.with_name(f"{self._video.stem}-{Path(names[frame.index]).stem}.jpg")
+        write_picture(path, picture)
+        self._written.append(path)
+
+    def _place(self, clip: Path) -> Path:
+        assert self._video is not None
+        return self._video.with_name(f"{self._video.stem}-{clip.stem}.mp4") if self._several else self._video
+
+
+def stream_id(clip: Path, run: str) -> str:
+    """A stream's id from a file's name: other characters become `_`, and eight of the run's tell equal names apart."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", clip.resolve().name)[:_ID_LENGTH]
+    return f"{name}-{run[-8:].lower()}"
+
+
+def expected_frames(clip: Path) -> int | None:
+    """How many frames a clip seems to have, for the progress bar; None: it does not say."""
+    try:
+        with av.open(str(clip)) as container:
+            track = container.streams.best("video")
+            if track is None or not isinstance(track, av.VideoStream):
+                return None
+            if track.frames:
+                return track.frames
+            if container.duration and track.average_rate:
+                return round(container.duration / 1e6 * float(track.average_rate))
+    except (av.error.FFmpegError, OSError, OutputError):
+        return None
+    return None
