@@ -125,13 +125,18 @@ class Video:
             damaged = True
         spent = (time.perf_counter() - started) / max(1, len(frames))
         if damaged:
-            self._report.decode_error(self._options.stream)
-            self._pending_damage = True
+            self._damage()
         for frame in frames:
+            if frame.is_corrupt:
+                self._damage()
             pts_s = frame.time
             render = partial(self._pictures.render, frame, self._pixel_aspect())
             yield Decoded(pts_s, spent, self._pending_damage, self._clock.at(pts_s), render)
             self._pending_damage = False
+
+    def _damage(self) -> None:
+        self._report.decode_error(self._options.stream)
+        self._pending_damage = True
 
     def _pixel_aspect(self) -> Fraction | None:
         """The container's word goes before the codec's, as in FFmpeg's av_guess_sample_aspect_ratio."""
