@@ -137,29 +137,38 @@ class FrameInfo(_Model):
     width: Annotated[int, Field(ge=1)]
     """Of the upright picture, in pixels."""
     height: Annotated[int, Field(ge=1)]
+    """Of the upright picture, in pixels."""
 
 
 class Latency(_Model):
-    """Milliseconds that this frame spent on its way; `total` runs from its arrival to the finished record."""
+    """Milliseconds that this frame spent in each stage."""
 
     decode: Milliseconds
+    """Decoding and conversion of this frame."""
     wait: Milliseconds
+    """From arrival to the start of its batch."""
     detect: Milliseconds
+    """Detection of its batch."""
     classify: Milliseconds
+    """Classification of all crops of its batch."""
     total: Milliseconds
+    """From arrival to the finished record."""
 
 
 class Models(_Model):
     """Which models spoke: `name@` and the first eight hex digits of the weights' SHA-256."""
 
     detector: str
+    """Found the faces."""
     classifier: str
+    """Read the emotions."""
 
 
 class _Record(_Model):
     id: str
     """`stream/epoch/seq`: the record's identity; whoever keeps records drops one whose id is there already."""
     stream: Annotated[str, Field(pattern=STREAM_ID)]
+    """The camera or file."""
     epoch: Annotated[int, Field(ge=0)]
     """The claim of the stream by a worker; only grows."""
     seq: Annotated[int, Field(ge=1)]
@@ -175,12 +184,14 @@ class FrameEvent(_Record):
     """
 
     type: Literal["emotion.frame.v1"]
+    """Says which schema the record follows."""
     frame: FrameInfo
     skipped: Skipped
     """Decoded frames without an event between the run's record before and this one, by reason."""
     faces: list[Face]
+    """All faces that were seen on this frame, in no promised order."""
     latency_ms: Latency | None
-    """Null in offline analysis."""
+    """Milliseconds from arrival to record; null in offline analysis."""
     models: Models
     worker: str
     """Name of the worker that wrote this."""
@@ -190,7 +201,9 @@ class GapRecord(_Record):
     """A stretch of the stream without events: no data, which never means no people."""
 
     type: Literal["emotion.gap.v1"]
+    """Says which schema the record follows."""
     cause: GapCauseName
+    """Why nothing is known of this stretch."""
     start: Timestamp | None = Field(alias="from")
     """Arrival time; null in offline analysis."""
     end: Timestamp | None = Field(alias="to")
@@ -207,8 +220,11 @@ class StatusRecord(_Record):
     """The stream changed its state. A run ends with one of these, which holds what was skipped after the last event."""
 
     type: Literal["emotion.status.v1"]
+    """Says which schema the record follows."""
     state: StateName
+    """Where the stream stands now."""
     previous: StateName | None
+    """Where it stood before; null at the beginning."""
     reason: str
     """For people: what happened, without secrets."""
     at: Timestamp | None
