@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker import redis_client
+from worker.assembly.window import build_labels
 from worker.clock import SystemClock
 from worker.sources.report import RESTART_CAUSES
 from worker.web import series
@@ -16,7 +17,7 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 def table() -> str:
     """A row for each metric of ours: name, type, labels, meaning."""
-    metrics = Metrics(SystemClock(), dict.fromkeys(("version", "python", "ffmpeg", "av", "openvino"), "x"))
+    metrics = Metrics(SystemClock(), build_labels())
     metrics.stream_added("lobby")
     metrics.frame_seen("lobby", 1, 2)
     metrics.camera_clock_offset("lobby", 1)
