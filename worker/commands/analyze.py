@@ -19,7 +19,7 @@ from worker.assembly.offline import Analysis
 from worker.assembly.study import Author
 from worker.assembly.workshop import Workshop, open_workshop
 from worker.clock import SystemClock
-from worker.commands.annotated import AnnotatedVideo, annotate, write_picture
+from worker.commands.annotated import AnnotatedVideo, Annotator, write_picture
 from worker.commands.summary import PhotoSummary, Summary
 from worker.errors import OutputError, SettingsError, SourceError
 from worker.events import schema
@@ -108,6 +108,7 @@ class _Job:
         self._start_time = start_time
         self._console = console
         self._several = sources > 1
+        self._annotator = Annotator()
         self._summaries: list[Summary | PhotoSummary] = []
         self._written: list[Path] = []
         self.failures: list[str] = []
@@ -126,6 +127,7 @@ class _Job:
         options = self._options(clip)
         photos = is_pictures(str(clip))
         names = [path.name for path in photo_paths(str(clip))] if photos and clip.exists() else []
+        self._annotator = Annotator()
         summary = PhotoSummary(names) if photos else Summary(clip.name)
         bar = self.progress.add_task(clip.name, total=len(names) or expected_frames(clip), fps=0.0)
         began = SystemClock().monotonic()
@@ -178,7 +180,7 @@ class _Job:
         self, frame: Frame, picture: Pixels, event: schema.FrameEvent, video: AnnotatedVideo | None, names: list[str]
     ) -> None:
         picture = picture.copy()  # a frame's pixels never change
-        annotate(picture, event)
+        self._annotator.draw(picture, event)
         if video is not None:
             video.write(picture, frame.pts_s)
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -23,28 +22,31 @@ _LONGEST_STEP_S = 2.0
 _USUAL_STEP_S = 1 / 25
 
 
-def views_of(faces: Sequence[schema.Face]) -> list[FaceView]:
-    """The faces of a record as they are drawn."""
-    return [
-        FaceView(
+class Annotator:
+    """Draws records onto pictures. Remembers each track's last probabilities, shown dimmed where they are not fresh."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[str, float]] = {}
+
+    def draw(self, picture: Pixels, event: schema.FrameEvent) -> None:
+        """Draw a frame's record onto its picture (height, width, 3) uint8 BGR, in place."""
+        draw_faces(picture, [self._view(face) for face in event.faces])
+        count = len(event.faces)
+        when = "" if event.frame.pts_s is None else f" · {event.frame.pts_s:.2f} s"
+        draw_caption(picture, f"{event.stream}{when} · {count} face{'' if count == 1 else 's'}")
+
+    def _view(self, face: schema.Face) -> FaceView:
+        if face.emotion is not None:
+            self._known[face.track] = face.emotion.probabilities.model_dump()
+        return FaceView(
             track=face.track,
             box=face.box,
             label=face.stable.label if face.stable else None,
             confidence=face.stable.confidence if face.stable else 0.0,
-            probabilities=face.emotion.probabilities.model_dump() if face.emotion else None,
+            probabilities=self._known.get(face.track) if face.stable else None,
             fresh=face.emotion is not None,
             abstained=face.abstained,
         )
-        for face in faces
-    ]
-
-
-def annotate(picture: Pixels, event: schema.FrameEvent) -> None:
-    """Draw a frame's record onto its picture (height, width, 3) uint8 BGR, in place."""
-    draw_faces(picture, views_of(event.faces))
-    count = len(event.faces)
-    when = "" if event.frame.pts_s is None else f" · {event.frame.pts_s:.2f} s"
-    draw_caption(picture, f"{event.stream}{when} · {count} face{'' if count == 1 else 's'}")
 
 
 def write_picture(path: Path, picture: Pixels) -> None:
