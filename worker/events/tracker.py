@@ -27,7 +27,7 @@ class TrackerRule:
         faint: score from which on a detection may continue one.
         overlap: least overlap of grown boxes, for sure detections; `faint_overlap` for faint ones.
         confirm_s: a track counts as a face after this time and two hits.
-        keep_s: a track unseen for longer is given up; on slower streams, 1.5 times the usual step.
+        keep_s: a track unseen for this long, plus one and a half of the stream's usual steps, is given up.
     """
 
     sure: float = 0.5
@@ -35,7 +35,7 @@ class TrackerRule:
     overlap: float = 0.2
     faint_overlap: float = 0.4
     confirm_s: float = 0.2
-    keep_s: float = 1.2
+    keep_s: float = 1.0
 
 
 class TrackedFace(NamedTuple):
@@ -103,7 +103,7 @@ class Tracker:
         self._now = now
         # A single long pause must not count as the stream's usual pace: hence the bound.
         self._usual_step = 0.9 * self._usual_step + 0.1 * min(step, 2 * self._usual_step) if self._usual_step else step
-        keep_s = max(self._rule.keep_s, 1.5 * self._usual_step)
+        keep_s = self._rule.keep_s + 1.5 * self._usual_step
         self._tracks = self._tracks[now - self._tracks["seen"] <= keep_s + _SLACK_S]
         predict(self._tracks, step, self._tracks["seen"] < now - step - _SLACK_S)
 
