@@ -80,6 +80,7 @@ class EmbeddedRedis:
         self._config = dict(config or {})
         self.folder = Path(tempfile.mkdtemp(prefix="emotion-redis-"))
         self.port = free_port()
+        self._was_up = False
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,6 +104,14 @@ class EmbeddedRedis:
         Raises:
             RedisError: the server ends at once or does not answer within 10 s; with its last words.
         """
+        while (words := self._try_start()) is not None:
+            if self._was_up or "Failed listening on port" not in words:
+                raise RedisError(f"the embedded Redis ({self._binary.name}) did not start: {words}")
+            self.port = free_port()  # somebody was faster
+        self._was_up = True
+
+    def _try_start(self) -> str | None:
+        """The server's last words if it did not come up."""
         self._write_config()
         self._process = subprocess.Popen(
             [str(self._binary), str(self.folder / "server.conf")],
@@ -115,8 +124,9 @@ class EmbeddedRedis:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 words = self._last_words()
                 self.stop(kill=True)
-                raise RedisError(f"the embedded Redis ({self._binary.name}) did not start: {words}")
+                return words
             time.sleep(0.02)
+        return None
 
     def stop(self, *, kill: bool = False) -> None:
         """End the server, its data stays. `kill` ends it without a chance to save."""
@@ -167,7 +177,10 @@ class EmbeddedRedis:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
+            # By the file, not the port: that may be another server's.
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(1.0)
+                connection.connect(str(self.folder / "redis.sock"))
                 connection.sendall(b"PING\r\n")
                 return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:

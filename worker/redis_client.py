@@ -19,11 +19,17 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from worker.errors import RedisError, RedisUnavailable, SettingsError
+from worker.redact import redact
 
 Mode = Literal["standalone", "sentinel", "cluster"]
 Client = redis.Redis | RedisCluster
+ClientError = exceptions.RedisError | exceptions.RedisClusterException | OSError
+CLIENT_ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+"""All that a client raises when a call fails. redis-py's cluster errors stand outside its own tree."""
+
 _SCHEMES = {"redis": False, "rediss": True}
 
+_AWAY = (exceptions.ConnectionError, exceptions.ClusterError, exceptions.RedisClusterException, OSError)
 _RETRY_WORDS = {
     "LOADING": "is loading its data set",
     "READONLY": "is a read-only replica (a failover is under way?)",
@@ -80,8 +86,8 @@ class RedisTarget:
     @property
     def where(self) -> str:
         """The address as it may be shown: without user and password."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        scheme, _, rest = redact(self.url).partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def connect(target: RedisTarget) -> Client:
@@ -108,24 +114,24 @@ def connect(target: RedisTarget) -> Client:
         return master
     try:
         startup = [ClusterNode(host, port) for host, port in nodes]  # type: ignore[no-untyped-call]
-        # One try: the publisher alone retries, after asking for the map again.
-        return RedisCluster(startup_nodes=startup, cluster_error_retry_attempts=1, **options)
-    except (exceptions.RedisError, OSError) as error:
+        return RedisCluster(startup_nodes=startup, **options)
+    except CLIENT_ERRORS as error:
         raise classify(error, target.where) from None
 
 
-def classify(error: exceptions.RedisError | OSError, where: str) -> RedisError:
+def classify(error: ClientError, where: str) -> RedisError:
     """Our error for redis-py's: `RedisUnavailable` where a retry may mend it, else `RedisError`.
 
     The message says what happened and what to do; `where` is an address without password.
     """
+    error = _cause_of(error)
     word = _word_of(error)
     if word in _RETRY_WORDS:
         return RedisUnavailable(f"Redis at {where} {_RETRY_WORDS[word]} ({word})")
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
         return RedisError(f"Redis at {where} refuses the password: check redis.username and redis.password")
     if isinstance(error, exceptions.NoPermissionError):
-        return RedisError(f"Redis at {where} does not allow this user what the worker needs (NOPERM): {error}")
+        return RedisError(f"Redis at {where} does not allow this user what the worker needs (NOPERM): {_reason(error)}")
     if word == "WRONGTYPE":
         return RedisError(
             f"Redis at {where} holds something else under a key of the worker (WRONGTYPE): "
@@ -133,13 +139,16 @@ def classify(error: exceptions.RedisError | OSError, where: str) -> RedisError:
         )
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return RedisUnavailable(f"Redis at {where} does not answer in time")
-    if isinstance(error, exceptions.ConnectionError | exceptions.ClusterError | OSError):
+    if "Cluster mode is not enabled" in str(error):
+        return RedisError(f"Redis at {where} is no cluster: set redis.mode to standalone or sentinel")
+    if isinstance(error, _AWAY):
         return RedisUnavailable(f"Redis at {where} cannot be reached: {_reason(error)}")
     return RedisError(f"Redis at {where} answers with an error: {_reason(error)}")
 
 
-def kind_of(error: exceptions.RedisError | OSError) -> str:
+def kind_of(error: ClientError) -> str:
     """A closed, low-cardinality word for metrics: the server's error word, `timeout`, `connection` or `other`."""
+    error = _cause_of(error)
     word = _word_of(error)
     if word in _RETRY_WORDS or word == "WRONGTYPE":
         return word.lower()
@@ -147,7 +156,7 @@ def kind_of(error: exceptions.RedisError | OSError) -> str:
         return "auth"
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return "timeout"
-    if isinstance(error, exceptions.ConnectionError | exceptions.ClusterError | OSError):
+    if isinstance(error, _AWAY):
         return "connection"
     return "other"
 
@@ -185,13 +194,20 @@ def _address(target: RedisTarget) -> tuple[list[tuple[str, int]], int, bool]:
     return nodes, int(database), _SCHEMES[parts.scheme]
 
 
+def _cause_of(error: ClientError) -> ClientError:
+    """What stopped a cluster's client from asking for its map, where redis-py tells it."""
+    if isinstance(error, exceptions.RedisClusterException) and isinstance(error.__cause__, CLIENT_ERRORS):
+        return error.__cause__
+    return error
+
+
 def _word_of(error: BaseException) -> str:
     """Redis' error word. redis-py cuts it off where it has a class for it, and keeps it elsewhere."""
     for kind, word in _CLASS_WORDS.items():
         if isinstance(error, kind):
             return word
     first = str(error).partition(" ")[0]
-    if isinstance(error, exceptions.ResponseError) and first.isupper():
+    if isinstance(error, exceptions.ResponseError) and first.isupper() and first != "ERR":
         return first
     # An error inside a script on some servers: "ERR Error running script ...: -OOM command not allowed ..."
     return next((word for word in (*_RETRY_WORDS, "WRONGTYPE") if f"-{word} " in str(error)), "")
@@ -199,4 +215,4 @@ def _word_of(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return redact(lines[0]) if lines else type(error).__name__

@@ -6,6 +6,7 @@ publisher's thread.
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from typing import Any
 
 from worker.clock import Clock
 from worker.draft import Draft
+from worker.errors import RedisUnavailable
 from worker.frame import Gap, GapCause
 from worker.publish import scripts
 from worker.publish.queue import GapDraft, PublishQueue
 from worker.publish.reports import PublishReports, Unsent
+from worker.publish.retry import retry_delay
 from worker.publish.scripts import Call, Claimed, Failure, Fenced, Lost, Numbered, Refused, Trimming
 
 STALE_AFTER = 15.0  # seconds of silence after which another worker may take a stream (design 12.3)
@@ -73,12 +76,19 @@ class Lane:
         self._taken = 0  # of the batch, records that came from the queue
         self._left: Unsent | None = None
         self._releasing = False
+        self._failures = 0
+        self._not_before = 0.0  # monotonic seconds
         self._history: deque[tuple[int, float]] = deque(maxlen=_HISTORY_LENGTH)  # (seq, wall time), about one a second
 
     @property
     def gone(self) -> bool:
         """Nothing more will come of this lane."""
         return self._state is _State.GONE
+
+    @property
+    def failing(self) -> bool:
+        """The last call failed in a way that a retry may mend."""
+        return self._failures > 0
 
     def close(self) -> None:
         """Send what waits, give the stream back, be gone."""
@@ -96,14 +106,16 @@ class Lane:
         if self._state is _State.GONE:
             return float("inf")
         if self._closing or (self._state is _State.HELD and self._has_records()):
-            return now
-        return self._due
+            return max(now, self._not_before)
+        return max(self._due, self._not_before)
 
     def calls(self, now: float) -> list[Call]:
         """What to ask of Redis now; the first call's answer decides, the others are copies and announcements.
 
         The same calls come again until `answer` was told of a success.
         """
+        if now < self._not_before:
+            return []
         who = self._settings.identity
         if self._state is _State.CLAIMING:
             if self._closing and not self._has_records():
@@ -132,7 +144,12 @@ class Lane:
         return [scripts.release_call(self.stream, self._settings.identity.writer, self._epoch, clean=False)]
 
     def answer(self, reply: Any, now: float) -> None:
-        """What became of the first of `calls`: a raw reply, or a Failure that does not go away by waiting."""
+        """What became of the first of `calls`: a raw reply, or a Failure of this call alone."""
+        if isinstance(reply, Failure) and (isinstance(reply.error, RedisUnavailable) or reply.kind == "auth"):
+            self._failures += 1
+            self._not_before = now + retry_delay(self._failures, random.random())
+            return
+        self._failures = 0
         if isinstance(reply, Failure):
             self._leave()
             self._reports.stream_refused(self.stream, reply.error)

@@ -9,7 +9,7 @@ from redis import exceptions
 
 from worker.errors import RedisError
 from worker.publish.scripts import STATUS_KEY, STREAMS_KEY, events_key, state_key
-from worker.redis_client import Client, classify
+from worker.redis_client import CLIENT_ERRORS, Client, classify
 
 
 def check(client: Client, where: str, streams: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ def check(client: Client, where: str, streams: Sequence[str]) -> None:
                     f"Redis at {where} holds a {found} under {key!r}, where the worker keeps a {kind}: "
                     "delete or rename that key, or choose another database"
                 )
-    except (exceptions.RedisError, OSError) as error:
+    except CLIENT_ERRORS as error:
         raise classify(error, where) from error
 
 

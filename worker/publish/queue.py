@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from worker.draft import Draft
@@ -216,9 +217,9 @@ class PublishQueue:
     def _merge_notices(self) -> None:
         """Make one hole of the older half of the longest stretch without frames. A stretch of one stays."""
         start, length = self._longest_stretch()
-        count = (length + 1) // 2
-        if count < 2:
+        if length < 2:
             return
+        count = max(2, length // 2)
         entries = [self._waiting[start + i] for i in range(count)]
         hole = _hole_of(entries[0])
         for entry in entries[1:]:
@@ -229,10 +230,10 @@ class PublishQueue:
             del self._waiting[start + 1]
 
     def _longest_stretch(self) -> tuple[int, int]:
-        """Start and length of the longest run of neighbours that are no frames."""
+        """Start and length of the longest run of neighbours that are no frames; the newest entry stays out of it."""
         best = (0, 0)
         start = 0
-        for i, entry in enumerate(self._waiting):
+        for i, entry in enumerate(islice(self._waiting, len(self._waiting) - 1)):
             if _is_frame(entry):
                 start = i + 1
             elif i + 1 - start > best[1]:

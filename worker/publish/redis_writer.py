@@ -9,31 +9,20 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from worker.clock import Clock
-from worker.errors import RedisUnavailable
 from worker.publish.lane import Lane, LaneSettings
 from worker.publish.queue import PublishQueue
 from worker.publish.reports import PublishReports, Unsent
+from worker.publish.retry import retry_delay
 from worker.publish.scripts import Call, Connection, Failure
 
 _LONGEST_WAIT = 1.0  # seconds between two looks at the lanes, and so between two heartbeats of an idle publisher
-_FIRST_RETRY = 0.2  # seconds
-_LAST_RETRY = 5.0  # seconds
 
 _log = logging.getLogger(__name__)
-
-
-def retry_delay(failures: int, jitter: float) -> float:
-    """Seconds before the next try after `failures` (>= 1) in a row: 0.2 doubling to 5, times 0.5 to 1.
-
-    `jitter` in 0..1 spreads the workers that lost the same server.
-    """
-    delay = min(_LAST_RETRY, _FIRST_RETRY * 2.0 ** min(failures - 1, 10))
-    return max(_FIRST_RETRY, delay * (0.5 + 0.5 * jitter))
 
 
 class PublisherThread:
@@ -135,47 +124,44 @@ class PublisherThread:
                 replies = self._connection.run([call for _, calls in plan for call in calls])
             except Failure as failure:
                 return self._failed(failure)
-            refusal = self._hand_out(plan, iter(replies))
-            if refusal is not None:
-                return self._failed(refusal)
-            self._succeeded()
+            self._failures = 0
+            self._hand_out(plan, iter(replies))
         self._forget_gone()
         if self._stopping.is_set() and not self._lanes:
             return 0.0
         now = self._clock.monotonic()
         return max(0.0, min((_LONGEST_WAIT, *(lane.due(now) - now for lane in self._lanes))))
 
-    def _hand_out(self, plan: list[tuple[Lane, list[Call]]], replies: Any) -> Failure | None:
-        """Give each lane the answer to its first call. The first failure that waiting may mend."""
-        waiting: Failure | None = None
+    def _hand_out(self, plan: list[tuple[Lane, list[Call]]], replies: Iterator[Any]) -> None:
+        """Give each lane the answer to its first call. A lane whose call failed alone waits alone."""
         now = self._clock.monotonic()
+        failures: dict[str, Failure] = {}
         for lane, calls in plan:
-            first, *others = islice(replies, len(calls))
-            if isinstance(first, Failure) and (first.kind == "auth" or isinstance(first.error, RedisUnavailable)):
-                waiting = waiting or first
-                continue
-            lane.answer(first, now)
-            for other in others:
-                if isinstance(other, Failure):
-                    self._reports.publish_error(other.kind, other.error)
-        return waiting
+            answers = list(islice(replies, len(calls)))
+            failures |= {answer.kind: answer for answer in answers if isinstance(answer, Failure)}
+            lane.answer(answers[0], now)
+        for failure in failures.values():
+            self._report(failure)
+        self._tell_up(not any(lane.failing for lane in self._lanes))
 
     def _failed(self, failure: Failure) -> float:
-        """Wait before the same is sent again. A password that never was right ends the thread."""
-        if not self._was_up and not isinstance(failure.error, RedisUnavailable):
-            raise failure.error
+        """Nothing got through: seconds to wait before all lanes send the same again."""
+        self._report(failure)
         self._failures += 1
-        if self._up is not False:
-            self._up = False
-            self._reports.redis_up(False)
-        self._reports.publish_error(failure.kind, failure.error)
+        self._tell_up(False)
         return retry_delay(self._failures, random.random())
 
-    def _succeeded(self) -> None:
-        self._failures = 0
-        if not self._up:
-            self._up = self._was_up = True
-            self._reports.redis_up(True)
+    def _report(self, failure: Failure) -> None:
+        """Tell a failure. A password that never was right ends the thread."""
+        if failure.kind == "auth" and not self._was_up:
+            raise failure.error
+        self._reports.publish_error(failure.kind, failure.error)
+
+    def _tell_up(self, up: bool) -> None:
+        self._was_up = self._was_up or up
+        if up is not self._up:
+            self._up = up
+            self._reports.redis_up(up)
 
     def _admit(self) -> None:
         """Take in new queues; one of a stream that is still leaving waits its turn."""

@@ -12,7 +12,7 @@ from redis import exceptions
 from redis.cluster import RedisCluster
 
 from worker.errors import RedisError
-from worker.redis_client import Client, classify, kind_of
+from worker.redis_client import CLIENT_ERRORS, Client, ClientError, classify, kind_of
 
 STREAMS_KEY = "emotion:streams"
 STATUS_KEY = "emotion:status"
@@ -47,6 +47,11 @@ class Call:
     """One command for the server: a script (by SHA-1) or a plain command, with all its words."""
 
     words: tuple[Argument, ...]
+
+    @property
+    def key(self) -> str:
+        """The key that decides on the node."""
+        return str(self.words[3 if self.words[0] == "EVALSHA" else 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +181,7 @@ class Connection:
         self._client: Client | None = None
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
-        """The answer to each call: a raw reply, or a Failure where the server refused that call alone.
+        """The answer to each call: a raw reply, or a Failure where that call alone failed.
 
         Raises:
             Failure: nobody knows which calls were run (no connection, a lost reply). Sending all again is safe.
@@ -188,12 +193,12 @@ class Connection:
                 for script in (APPEND, CLAIM, RELEASE):
                     client.script_load(script.text)
                 replies = self._send(client, calls)
-        except (exceptions.RedisError, OSError) as error:
+        except CLIENT_ERRORS as error:
             self.close()
             raise self._failure(error) from error
         except RedisError as error:
             raise Failure(error, "connection") from error
-        return [self._failure(reply) if isinstance(reply, exceptions.RedisError) else reply for reply in replies]
+        return [self._failure(reply) if isinstance(reply, CLIENT_ERRORS) else reply for reply in replies]
 
     def close(self) -> None:
         """Forget the connection; the next call makes a new one (and asks a cluster for its map again)."""
@@ -203,18 +208,32 @@ class Connection:
 
     def _send(self, client: Client, calls: Sequence[Call]) -> list[Any]:
         if isinstance(client, RedisCluster):
-            return [_one(client, call) for call in calls]
+            return self._send_each(client, calls)
         pipeline = client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(*call.words)  # type: ignore[no-untyped-call]
         return list(pipeline.execute(raise_on_error=False))
 
-    def _failure(self, error: exceptions.RedisError | OSError) -> Failure:
+    def _send_each(self, client: RedisCluster, calls: Sequence[Call]) -> list[Any]:
+        """One after another (redis-py refuses scripts in a cluster's pipeline). A node that is away is asked once."""
+        replies: list[Any] = []
+        away: dict[str, ClientError] = {}
+        for call in calls:
+            node = client.get_node_from_key(call.key)  # type: ignore[no-untyped-call]
+            name = node.name if node is not None else ""
+            if name in away:
+                replies.append(away[name])
+                continue
+            try:
+                replies.append(client.execute_command(*call.words))  # type: ignore[no-untyped-call]
+            except exceptions.ResponseError as error:
+                replies.append(error)
+            except CLIENT_ERRORS as error:
+                away[name] = error
+                replies.append(error)
+        if away:
+            self.close()  # the next call asks for the map again: a replica may have been promoted
+        return replies
+
+    def _failure(self, error: ClientError) -> Failure:
         return Failure(classify(error, self._where), kind_of(error))
-
-
-def _one(client: RedisCluster, call: Call) -> Any:
-    try:
-        return client.execute_command(*call.words)  # type: ignore[no-untyped-call]
-    except exceptions.ResponseError as error:
-        return error
