@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import av
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -33,6 +35,7 @@ from worker.sources.options import SourceOptions, is_live, is_pictures
 from worker.sources.photos import photo_paths
 
 WORKER = "analyze"
+_SHOWN = 5
 _ID_LENGTH = 64 - 1 - 8
 
 
@@ -55,8 +58,7 @@ def analyze(
     Raises:
         WorkerError: a source could not be read (what could be is in the output), or the output could not be written.
     """
-    for clip in clips:
-        _check_input(clip)
+    sources = [source for clip in clips for source in _sources(clip)]
     models = ModelsSettings.model_validate(
         {
             "detector": detector or SHIPPED / "detector",
@@ -69,10 +71,10 @@ def analyze(
     console = Console(stderr=True)
     sink = JsonlFile(out, SystemClock(), whole=True)
     try:
-        job = _Job(workshop, sink, video, began, console, len(clips))
+        job = _Job(workshop, sink, video, began, console, len(sources))
         with job.progress:
-            for clip in clips:
-                job.read(clip)
+            for source in sources:
+                job.read(source)
         sink.finish()
     except BaseException:
         sink.discard()
@@ -82,11 +84,13 @@ def analyze(
         raise SourceError("\n".join(job.failures))
 
 
-def _check_input(clip: Path) -> None:
+def _sources(clip: Path) -> list[Path]:
+    """A clip or photo as it is, a folder as its photos."""
     if is_live(str(clip)) or re.match(r"[a-z]+:/", str(clip)):
         raise SettingsError(
             f"{redact(str(clip))} is no file: analyze reads files; give cameras to `emotion-worker run`"
         )
+    return photo_paths(str(clip)) if clip.is_dir() else [clip]
 
 
 class _Job:
@@ -109,7 +113,8 @@ class _Job:
         self._console = console
         self._several = sources > 1
         self._annotator = Annotator()
-        self._summaries: list[Summary | PhotoSummary] = []
+        self._clips: list[Summary] = []
+        self._photos: list[PhotoSummary] = []
         self._written: list[Path] = []
         self.failures: list[str] = []
         self.progress = Progress(
@@ -124,44 +129,63 @@ class _Job:
 
     def read(self, clip: Path) -> None:
         """Analyse one source."""
-        options = self._options(clip)
-        photos = is_pictures(str(clip))
-        names = [path.name for path in photo_paths(str(clip))] if photos and clip.exists() else []
         self._annotator = Annotator()
-        summary = PhotoSummary(names) if photos else Summary(clip.name)
-        bar = self.progress.add_task(clip.name, total=len(names) or expected_frames(clip), fps=0.0)
-        began = SystemClock().monotonic()
+        if is_pictures(str(clip)):
+            photo = PhotoSummary(clip.name)
+            self._photos.append(photo)
+            self._follow(clip, photo.add, None)
+            return
+        summary = Summary(clip.name)
+        self._clips.append(summary)
         with ExitStack() as stack:
-            video = stack.enter_context(AnnotatedVideo(self._place(clip))) if self._video and not photos else None
-            for frame, record in self._analysis.records(options, lambda error: self.failures.append(str(error))):
-                self._sink.write(record + b"\n")
-                if frame is None:
-                    continue
-                event = schema.FrameEvent.model_validate_json(record)
-                summary.add(event)
-                if frame.picture is not None:
-                    self._draw(frame, frame.picture, event, video, names)
-                seconds = SystemClock().monotonic() - began
-                self.progress.update(bar, advance=1, fps=summary.frames / max(seconds, 1e-3))
-        self.progress.update(bar, total=summary.frames)
+            video = stack.enter_context(AnnotatedVideo(self._place(clip))) if self._video else None
+            self._follow(clip, summary.add, video)
         summary.close()
-        self._summaries.append(summary)
         if video is not None and summary.frames:
             self._written.append(self._place(clip))
 
+    def _follow(self, clip: Path, add: Callable[[schema.FrameEvent], None], video: AnnotatedVideo | None) -> None:
+        """Write the records of one source, and what they say onto its pictures."""
+        bar = self.progress.add_task(clip.name, total=expected_frames(clip), fps=0.0)
+        began, frames = SystemClock().monotonic(), 0
+        for frame, record in self._analysis.records(self._options(clip), self._failed):
+            self._sink.write(record + b"\n")
+            if frame is None:
+                continue
+            event = schema.FrameEvent.model_validate_json(record)
+            add(event)
+            if frame.picture is not None:
+                self._draw(clip, frame, frame.picture, event, video)
+            frames += 1
+            self.progress.update(bar, advance=1, fps=frames / max(SystemClock().monotonic() - began, 1e-3))
+        self.progress.update(bar, total=frames)
+
+    def _failed(self, error: SourceError) -> None:
+        self.failures.append(str(error))
+
     def tell(self, out: Path) -> None:
         """Print the summary."""
-        table = Table(title="What was seen", title_justify="left", header_style="bold")
-        for column in ("source", "face", "from - to (s)", "seconds", "stable emotion (s)"):
-            table.add_column(column, overflow="fold")
-        for summary in self._summaries:
-            summary.rows(table)
-        self._console.print(table)
-        frames = sum(summary.frames for summary in self._summaries)
-        faces = sum(summary.frames_with_faces for summary in self._summaries)
+        if self._clips:
+            self._tabulate("clip", ("face", "from - to (s)", "seconds", "stable emotion (s)"), self._clips)
+        if self._photos:
+            self._tabulate("photo", ("face", "size (px)", "emotion"), self._photos)
+        sources: list[Summary | PhotoSummary] = [*self._clips, *self._photos]
+        frames = sum(source.frames for source in sources)
+        faces = sum(source.frames_with_faces for source in sources)
         self._console.print(f"{frames} frames, {faces} of them with faces, in {out}", highlight=False)
-        for path in self._written:
+        for path in self._written[:_SHOWN]:
             self._console.print(f"annotated: {path}", highlight=False)
+        if len(self._written) > _SHOWN:
+            more = len(self._written) - _SHOWN
+            self._console.print(f"annotated: {more} more beside them", highlight=False)
+
+    def _tabulate(self, first: str, columns: Sequence[str], sources: Sequence[Summary | PhotoSummary]) -> None:
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for column in (first, *columns):
+            table.add_column(column, overflow="fold")
+        for source in sources:
+            source.rows(table)
+        self._console.print(table)
 
     def _options(self, clip: Path) -> SourceOptions:
         plain = SourceOptions(
@@ -177,15 +201,14 @@ class _Job:
         return replace(plain, stream=stream_id(clip, run_id(plain, 0.0)))
 
     def _draw(
-        self, frame: Frame, picture: Pixels, event: schema.FrameEvent, video: AnnotatedVideo | None, names: list[str]
+        self, clip: Path, frame: Frame, picture: Pixels, event: schema.FrameEvent, video: AnnotatedVideo | None
     ) -> None:
         picture = picture.copy()  # a frame's pixels never change
         self._annotator.draw(picture, event)
         if video is not None:
             video.write(picture, frame.pts_s)
             return
-        assert self._video is not None
-        path = self._video.with_name(f"{self._video.stem}-{Path(names[frame.index]).stem}.jpg")
+        path = self._place(clip).with_suffix(".jpg")
         write_picture(path, picture)
         self._written.append(path)
 
@@ -202,6 +225,8 @@ def stream_id(clip: Path, run: str) -> str:
 
 def expected_frames(clip: Path) -> int | None:
     """How many frames a clip seems to have, for the progress bar; None: it does not say."""
+    if is_pictures(str(clip)):
+        return 1
     try:
         with av.open(str(clip)) as container:
             track = container.streams.best("video")

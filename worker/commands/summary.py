@@ -59,7 +59,7 @@ class Summary:
             table.add_row(self._stream, f"#{number}", span, f"{track.seen_s:.1f}", told or "none was sure enough")
         fleeting = len(self._tracks) - len(lasting)
         if not lasting:
-            table.add_row(self._stream, "-", "", "", "no face")
+            table.add_row(self._stream, "-", "", "", "no face" if self.frames else "could not be read")
         if fleeting:
             table.add_row(self._stream, f"+{fleeting}", "", "", f"seen for less than {_FLEETING_S} s", style="dim")
 
@@ -74,29 +74,25 @@ class Summary:
 
 
 class PhotoSummary:
-    """The faces of photos: a row a face."""
+    """The faces of one photo: a row a face."""
 
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
-        self._faces: list[tuple[str, schema.Face | None]] = []
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._faces: list[schema.Face] = []
         self.frames = 0
         self.frames_with_faces = 0
 
     def add(self, event: schema.FrameEvent) -> None:
-        """Take the next photo's event."""
-        name = self._names[event.frame.index] if event.frame.index < len(self._names) else event.stream
-        self._faces += [(name, face) for face in event.faces] or [(name, None)]
+        """Take the photo's event."""
+        self._faces += event.faces
         self.frames += 1
         self.frames_with_faces += bool(event.faces)
 
-    def close(self) -> None:
-        """Nothing is left to count."""
-
     def rows(self, table: Table) -> None:
         """Append a row for each face."""
-        for name, face in self._faces:
-            if face is None:
-                table.add_row(name, "-", "", "", "no face")
-                continue
+        for face in sorted(self._faces, key=lambda face: face.box[0]):
             told = f"{face.emotion.label} {face.emotion.confidence:.0%}" if face.emotion else f"none: {face.abstained}"
-            table.add_row(name, f"#{face.track}", "", "", told.replace("_", " "))
+            size = "" if face.quality is None else f"{face.quality.size_px:.0f}"
+            table.add_row(self._name, f"#{face.track}", size, told.replace("_", " "))
+        if not self._faces:
+            table.add_row(self._name, "-", "", "no face" if self.frames else "could not be read")
