@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import jsonschema
@@ -41,6 +42,15 @@ def test_the_committed_documents_are_what_the_code_says() -> None:
 
 WAITING: set[str] = {"events.smoothing_half_life", "redis.hold_for_groups"}
 """Keys whose rooms are not ready for them yet."""
+
+
+def test_one_command_writes_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("deploy", "docs"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
+    runpy.run_module("worker.settings", run_name="__main__")
+    assert (tmp_path / "deploy" / EXAMPLE.name).read_text() == example()
+    assert (tmp_path / "docs" / "settings.md").read_text() == reference()
 
 
 def test_every_key_is_read_by_somebody() -> None:

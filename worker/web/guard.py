@@ -44,8 +44,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return  # no WebSocket is served: none may slip past the checks below
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

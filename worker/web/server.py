@@ -46,7 +46,7 @@ class WebServer:
     """Serves `app` on a thread of its own from `start` until `stop`."""
 
     def __init__(self, app: FastAPI, host: str, port: int, failed: Callable[[BaseException], None]) -> None:
-        """`failed` is called once, from the thread, if serving ends by an error."""
+        """`failed` is called once, from the thread, if serving ends by an error after it has begun."""
         self._host = host
         self._port = port
         self._failed = failed
@@ -62,6 +62,7 @@ class WebServer:
         )
         self._server = _Server(config)
         self._socket: socket.socket | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
@@ -78,9 +79,10 @@ class WebServer:
         self._socket = _bind(self._host, self._port)
         self._port = self._socket.getsockname()[1]
         self._thread.start()
-        if not self._server.up.wait(START_S):
+        self._server.decided.wait(START_S)
+        if not self._server.started:
             self.stop(_DRAIN_S)
-            raise PortError(f"the HTTP server on port {self._port} did not start within {START_S:.0f} s")
+            raise PortError(f"the HTTP server on port {self._port} did not start: {self._error or 'no answer'}")
 
     def stop(self, seconds: float) -> bool:
         """Close the port within `seconds`; False: the thread still runs. Legal in every state."""
@@ -99,19 +101,23 @@ class WebServer:
         try:
             self._server.run(sockets=[self._socket])
         except BaseException as error:  # noqa: BLE001 - the thread's outermost frame: the owner must know whatever it was
-            self._failed(error)
+            self._error = error
+            if self._server.started:
+                self._failed(error)
+        finally:
+            self._server.decided.set()
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers."""
+    """Tells when it answers, or never will."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.up = threading.Event()
+        self.decided = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.up.set()
+        self.decided.set()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -141,6 +141,10 @@ def test_every_mistake_is_one_line_that_says_where_and_what(load: Load, text: st
     assert told in mistake(load, text)
 
 
+def test_a_variable_does_not_hide_a_section_that_is_none(load: Load) -> None:
+    assert "redis: 5 is wrong" in mistake(load, "redis: 5", EMOTION_WORKER__REDIS__MAXLEN="500")
+
+
 def test_all_mistakes_are_told_at_once(load: Load) -> None:
     lines = mistakes(load, "web: {port: -1}\nlogs: {level: loud}\nredsi: {}\n", EMOTION_WORKER__SHARD__OF="0")
     assert len(lines) == 4

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import socket
 import threading
 import time
@@ -9,10 +12,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import Message, Receive, Scope, Send
 
 from worker.clock import SystemClock
 from worker.errors import PortError
-from worker.web.guard import is_loopback
+from worker.web.guard import Guard, is_loopback
 from worker.web.health import Health, Verdict
 from worker.web.metrics import Metrics
 from worker.web.server import WebServer, create_app
@@ -166,6 +171,46 @@ def test_an_address_of_another_machine_is_one_clear_line(house: House) -> None:
         house.serve(host="192.0.2.1").start()
 
 
+def test_a_name_that_nobody_knows_is_one_clear_line(house: House) -> None:
+    with pytest.raises(PortError, match=r"web\.host no\.such\.name\.invalid is no address that this machine knows"):
+        house.serve(host="no.such.name.invalid").start()
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EACCES, "set web.port to 1024 or more"), (errno.ENOBUFS, "cannot be opened")]
+)
+def test_what_else_the_system_may_say(house: House, monkeypatch: pytest.MonkeyPatch, number: int, told: str) -> None:
+    def refuse(_socket: socket.socket, _address: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(PortError, match=told):
+        house.serve().start()
+
+
+def test_a_server_that_cannot_start_is_told_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        raise RuntimeError("no loop")
+
+    monkeypatch.setattr(uvicorn.Server, "run", fail)
+    started = time.monotonic()
+    with pytest.raises(PortError, match="did not start: no loop"):
+        house.serve().start()
+    assert time.monotonic() - started < 2
+
+
+def test_the_owner_is_told_when_serving_ends_by_an_error(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_server: uvicorn.Server) -> None:
+        raise RuntimeError("gone")
+
+    monkeypatch.setattr(uvicorn.Server, "main_loop", fail)
+    server = house.serve()
+    server.start()
+    assert server.stop(5)
+    assert [str(error) for error in house.errors] == ["gone"]
+    house.errors.clear()
+
+
 def test_stop_frees_the_port_also_while_a_client_hangs_on(house: House) -> None:
     server = house.serve()
     server.start()
@@ -177,6 +222,23 @@ def test_stop_frees_the_port_also_while_a_client_hangs_on(house: House) -> None:
     assert "web" not in {thread.name for thread in threading.enumerate()}
     with socket.create_server(("127.0.0.1", server.port)):
         pass
+
+
+def test_a_websocket_does_not_slip_past() -> None:
+    reached: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["type"])
+
+    async def nothing() -> Message:
+        return {}
+
+    async def sent(message: Message) -> None:
+        reached.append(message["type"])
+
+    guard = Guard(app, host="127.0.0.1", allowed_hosts=(), token=None)
+    asyncio.run(guard({"type": "websocket", "path": "/", "headers": []}, nothing, sent))
+    assert reached == []
 
 
 def test_loopback() -> None:
