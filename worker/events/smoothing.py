@@ -83,7 +83,7 @@ class Smoother:
     def refuse(self, now: float) -> None:
         """The face was looked at and refused: the stable label stands until its last reading is too old."""
         age = self.age(now)
-        if age is not None and age >= self._rule.forget_s:
+        if age is not None and age >= self._rule.forget_s - _CLOCK_SLACK_S:
             self._label = self._rival = None
 
     def age(self, now: float) -> float | None:
