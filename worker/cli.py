@@ -121,6 +121,9 @@ def _told(function: Callable[..., None], debug: bool) -> Callable[..., None]:
 
     @functools.wraps(function)
     def told(*args: Any, **kwargs: Any) -> None:
+        from worker.logs import setup_logs, stop_logs
+
+        setup_logs("debug" if debug else "warning")
         try:
             function(*args, **kwargs)
             sys.stdout.flush()
@@ -135,6 +138,8 @@ def _told(function: Callable[..., None], debug: bool) -> Callable[..., None]:
         except Exception as error:  # noqa: BLE001 - the outermost frame: a traceback is for --debug
             _complain(f"unexpected {type(error).__name__}: {error}; --debug before the command tells more", debug)
             raise typer.Exit(UNEXPECTED) from None
+        finally:
+            stop_logs()
 
     return told
 

@@ -50,10 +50,8 @@ def setup_logs(level: Level = "info", form: Format = "auto", out: TextIO | None 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _mask_values, _Redacted(render)],
         )
     )
+    stop_logs()
     root = logging.getLogger()
-    for handler in [old for old in root.handlers if isinstance(old, RepeatsSummed)]:
-        root.removeHandler(handler)
-        handler.close()
     root.addHandler(RepeatsSummed(plain))
     root.setLevel(level.upper())
     for name in _QUIET:
@@ -69,6 +67,14 @@ def setup_logs(level: Level = "info", form: Format = "auto", out: TextIO | None 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def stop_logs() -> None:
+    """Tell what is left, and write no more to where `setup_logs` pointed."""
+    root = logging.getLogger()
+    for handler in [old for old in root.handlers if isinstance(old, RepeatsSummed)]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -106,6 +107,19 @@ def test_an_interrupt_is_130(install: Install, capsys: pytest.CaptureFixture[str
     install(fail)
     assert call(["demo"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_a_command_logs_is_without_secrets_too(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        log = logging.getLogger("worker.sources")
+        log.info("opening")
+        for _ in range(3):
+            log.warning("cannot open rtsp://admin:hunter2@h/1")
+
+    install(command)
+    assert call(["demo"]) == 0
+    told = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["cannot open rtsp://admin:***@h/1", "cannot open rtsp://admin:***@h/1 (2 more in 1 s)"]
 
 
 def test_a_command_gets_its_arguments(install: Install) -> None:

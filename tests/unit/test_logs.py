@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from worker.logs import RepeatsSummed, setup_logs
+from worker.logs import RepeatsSummed, setup_logs, stop_logs
 
 URL = "rtsp://admin:hunter2@camera.example/1"
 
@@ -22,9 +22,7 @@ def out() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     level = root.level
     yield io.StringIO()
-    for handler in [each for each in root.handlers if isinstance(each, RepeatsSummed)]:
-        root.removeHandler(handler)
-        handler.close()
+    stop_logs()
     root.setLevel(level)
     structlog.reset_defaults()
 
