@@ -93,16 +93,25 @@ class LocalPublisher:
 
     def _run(self) -> None:
         try:
-            while self._turn() or not self._stopping.is_set():
-                if self._stopping.is_set() and self._clock.monotonic() >= self._deadline:
-                    break
+            self._write_all()
             self._count_unsent()
-            self._sink.finish()
+            if self.unsent:
+                self._abandon()
+            else:
+                self._sink.finish()
         except BaseException as error:  # noqa: BLE001 - the outermost loop: the owner must know
             _log.critical("publisher ended: %s", error)
             self._count_unsent()
             self._abandon()
             self._reports.failed(error)
+
+    def _write_all(self) -> None:
+        """Until stopped: then until nothing is left, or the deadline."""
+        while True:
+            stopping = self._stopping.is_set()  # asked first: what was put before the stop must be written
+            wrote = self._turn()
+            if stopping and (not wrote or self._clock.monotonic() >= self._deadline):
+                return
 
     def _turn(self) -> bool:
         """Write a batch of each stream, or wait for one. False where nothing was there to write."""
