@@ -42,12 +42,15 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
             at = at[:-1]
         return f"{path} line {lines[at]}" if at else str(path or "settings")
 
-    mistakes += _put_references(merged, environ, place)
-    if not mistakes:
-        try:
-            settings = Settings.model_validate(merged)
-        except ValidationError as exc:
-            mistakes = [_sentence(error, place) for error in exc.errors(include_url=False)]
+    unset = _put_references(merged, environ)
+    mistakes += [
+        f"{place(at)}: {dotted(at)}: variable {name} is not set" for at, names in unset.items() for name in names
+    ]
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False)
+        mistakes += [_sentence(error, place) for error in errors if error["loc"] not in unset]
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     if settings.purpose_refused is not None:
@@ -56,9 +59,9 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _put_references(values: dict[str, Any], environ: Mapping[str, str], place: Place) -> list[str]:
-    """Replace `${NAME}` in addresses, in place; one line for each variable that is not set."""
-    mistakes: list[str] = []
+def _put_references(values: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyPath, list[str]]:
+    """Replace `${NAME}` in addresses, in place; the names that are not set, by address."""
+    unset: dict[KeyPath, list[str]] = {}
     streams = values.get("streams")
     owners: list[tuple[KeyPath, Any]] = [(("redis",), values.get("redis"))]
     owners += [
@@ -68,10 +71,11 @@ def _put_references(values: dict[str, Any], environ: Mapping[str, str], place: P
         if not isinstance(owner, dict) or not isinstance(owner.get("url"), str):
             continue
         missing = [name for name in _REFERENCE.findall(owner["url"]) if not environ.get(name)]
-        mistakes += [f"{place((*at, 'url'))}: {dotted((*at, 'url'))}: variable {name} is not set" for name in missing]
-        if not missing:
+        if missing:
+            unset[(*at, "url")] = missing
+        else:
             owner["url"] = _REFERENCE.sub(lambda found: environ[found[1]], owner["url"])
-    return mistakes
+    return unset
 
 
 def _check_files(settings: Settings) -> None:

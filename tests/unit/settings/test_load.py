@@ -150,6 +150,12 @@ def test_all_mistakes_are_told_at_once(load: Load) -> None:
     assert len(lines) == 4
 
 
+def test_an_address_without_its_variable_is_told_once_beside_other_mistakes(load: Load) -> None:
+    lines = mistakes(load, "redis: {url: '${REDIS_URL}', maxln: 1}", EMOTION_WORKER__REDSI__URL="x")
+    assert len(lines) == 3
+    assert sum("REDIS_URL is not set" in line for line in lines) == 1
+
+
 def test_no_message_holds_a_secret(load: Load) -> None:
     text = """
 redis: {url: 'http://user:hunter2@h', password: hunter2, password_file: x, token: hunter2}

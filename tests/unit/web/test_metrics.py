@@ -207,3 +207,35 @@ def report_everything(metrics: Metrics, stream: str) -> None:
     metrics.cores_needed("decode", 1.2)
     metrics.publish_error("oom")
     metrics.watch_queue(lambda: 7)
+
+
+def test_sources_may_report_while_somebody_scrapes_and_a_stream_goes(metrics: Metrics) -> None:
+    metrics.stream_added("lobby")
+    failures: list[BaseException] = []
+    start = threading.Barrier(4)
+
+    def report() -> None:
+        try:
+            start.wait()
+            for _ in range(500):
+                metrics.decoded("lobby")
+                metrics.skipped("lobby", Skip.MAX_FPS, 1)
+                metrics.decoded("yard")
+        except BaseException as error:  # noqa: BLE001 - told below, in the thread of the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=report) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    while any(thread.is_alive() for thread in threads):
+        metrics.stream_added("yard")
+        assert b'stream="lobby"' in generate_latest(metrics.registry)
+        metrics.stream_removed("yard")
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert value(metrics, "frames_decoded_total", stream="lobby") == 1500
+    assert value(metrics, "frames_in_flight", stream="lobby") == 0
+    assert b'stream="yard"' not in generate_latest(metrics.registry)
