@@ -85,7 +85,7 @@ def measure_all(predictor: Predictor, faces: FaceSet, labels: LabelSet, train: F
         "gmac": predictor.gmac,
         "images": len(faces),
         "accuracy": float(right.mean()),
-        "accuracy_interval_95": measure.bootstrap_interval(right),
+        "accuracy_interval_95": list(measure.bootstrap_interval(right)),
         **_without_copies(right, faces, train),
         "balanced_accuracy": float(np.mean([c.recall for c in present])),
         "macro_f1": float(np.mean([c.f1 for c in present])),
