@@ -93,7 +93,6 @@ class _Manifest(_Part):
     version: str = Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")
     architecture: str
     labels: tuple[str, ...]
-    input_shapes: tuple[Shape, ...] = Field(min_length=1)
     range: Literal["full"] = "full"
     metrics: dict[str, JsonValue] = {}
     gmac: float = Field(gt=0.0)
@@ -109,7 +108,7 @@ class DetectorManifest(_Manifest):
     architecture: Literal["yolo11n"] = "yolo11n"
     class_width: int = Field(64, ge=1)
     labels: tuple[Literal["face"]] = ("face",)
-    input_shapes: tuple[Shape, ...] = DETECTOR_SHAPES
+    input_shapes: tuple[Shape, ...] = Field(DETECTOR_SHAPES, min_length=1)
     colour: Literal["bgr"] = "bgr"
     preprocessing: Literal["letterbox.v1"] = "letterbox.v1"
     box_convention: BoxConvention = "tight"
@@ -144,6 +143,13 @@ class ClassifierManifest(_Manifest):
         if labels != EMOTIONS:
             raise ValueError(f"labels must be {', '.join(EMOTIONS)}, in this order")
         return labels
+
+    @field_validator("input_shapes")
+    @classmethod
+    def _square(cls, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        if shapes[0][0] != shapes[0][1]:
+            raise ValueError("a classifier's input is square")
+        return shapes
 
     @property
     def input_size(self) -> int:
