@@ -50,6 +50,7 @@ def open_container(options: SourceOptions) -> InputContainer:
         return av.open(
             options.url,
             options=_network_options(options, scheme),
+            metadata_errors="replace",
             timeout=(options.open_timeout_s, None if scheme.startswith("rtsp") else options.read_timeout_s),
         )
     except av.FFmpegError as error:
@@ -93,7 +94,8 @@ def _open_file(options: SourceOptions) -> InputContainer:
         raise SourceUnreadable(f"{path}: the file is empty")
     try:
         # the prefix keeps FFmpeg from reading more into a name than a name
-        return av.open(f"file:{path}", options={"protocol_whitelist": _PROTOCOLS["file"]})
+        allowed = {"protocol_whitelist": _PROTOCOLS["file"]}
+        return av.open(f"file:{path}", options=allowed, metadata_errors="replace")
     except PermissionError:
         raise SourceUnreadable(f"{path}: no permission to read it") from None
     except av.FFmpegError as error:

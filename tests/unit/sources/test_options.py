@@ -1,0 +1,64 @@
+"""What kind of source a URL is, and what may not be opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.errors import SettingsError
+from worker.sources.options import SourceOptions, check_scheme, is_live, is_pictures, local_path, scheme_of
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "live"),
+    [
+        ("rtsp://host/live", "rtsp", True),
+        ("RTSPS://host/live", "rtsps", True),
+        ("https://host/live.m3u8", "https", True),
+        ("/videos/a.mp4", "file", False),
+        ("videos/a.mp4", "file", False),
+        ("file:///videos/a.mp4", "file", False),
+        ("concat:a|b", "concat", True),
+    ],
+)
+def test_schemes(url: str, scheme: str, live: bool) -> None:
+    assert scheme_of(url) == scheme
+    assert is_live(url) is live
+
+
+def test_a_file_whose_name_looks_like_a_scheme_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a:b.mp4").touch()
+    assert scheme_of("a:b.mp4") == "file"
+
+
+@pytest.mark.parametrize("url", ["file:///v/a.mp4", "/v/a.mp4", "file:/v/a.mp4"])
+def test_paths(url: str) -> None:
+    assert local_path(url) == Path("/v/a.mp4")
+
+
+def test_pictures_and_folders(tmp_path: Path) -> None:
+    assert is_pictures(str(tmp_path))
+    assert is_pictures("a.JPG")
+    assert not is_pictures("a.mp4")
+    assert not is_pictures("http://host/a.jpg")
+
+
+@pytest.mark.parametrize("url", ["concat:a|b", "subfile:,,start,0,end,9,,:a", "async:file:a", "cache:a", "data:,x"])
+def test_roundabout_ways_to_local_files_are_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="cannot have the scheme"):
+        check_scheme(SourceOptions("s", url, live=True))
+
+
+@pytest.mark.parametrize("url", ["/dev/video0", "v4l2:/dev/video0"])
+def test_webcams_get_one_clear_line(url: str) -> None:
+    with pytest.raises(SettingsError, match="serve the webcam over RTSP"):
+        check_scheme(SourceOptions("s", url, live=True))
+
+
+def test_only_allowed_schemes() -> None:
+    allowed = ("rtsp", "rtsps", "http", "https")
+    assert check_scheme(SourceOptions("s", "rtsp://h/x", live=True, allowed_schemes=allowed)) == "rtsp"
+    with pytest.raises(SettingsError, match="'file:' is not allowed here"):
+        check_scheme(SourceOptions("s", "/etc/passwd", live=True, allowed_schemes=allowed))
