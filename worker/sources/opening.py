@@ -90,7 +90,9 @@ def _open_file(options: SourceOptions) -> InputContainer:
     path = local_path(options.url)
     if not path.exists():
         raise SourceUnreachable(f"{path}: no such file")
-    if path.is_file() and not path.stat().st_size:
+    if path.is_dir():
+        raise SourceUnreadable(f"{path}: a folder, not a video")
+    if not path.stat().st_size:
         raise SourceUnreadable(f"{path}: the file is empty")
     try:
         # the prefix keeps FFmpeg from reading more into a name than a name

@@ -188,8 +188,10 @@ class SourceThread:
         delay_s = self._backoff.failed(healthy_s, denied)
         if cause == "timeout" and self._teller.state is State.LIVE:
             self._teller.change(State.STALLED, reason)
-        if self._teller.state is State.STALLED and cause != "denied":
+        if self._teller.state is State.STALLED and cause == "timeout":
             cause = "stall"
+        elif self._teller.state is State.LIVE and cause in ("unreachable", "unreadable"):
+            cause = "source_down"
         self._report.restarted(self._options.stream, cause)
         state = State.AUTH_FAILED if denied else State.BACKOFF
         self._teller.change(state, f"{reason}; next try in {delay_s:.1f} s", closes_run=True)
