@@ -35,7 +35,8 @@ Names the emotion that a face shows, out of {", ".join(manifest.labels)}. It rea
 - Output: logits; divided by the temperature {manifest.temperature} they are calibrated for FER2013's kind of picture.
 - Abstains below a probability of {manifest.thresholds.low_confidence}.
 - Training: FER2013's Training part without a hold-out, {training.get("epochs")} epochs,
-  {training.get("minutes")} minutes on two shared CPU cores, started from dlib's face-recognition ResNet (CC0); FER+ votes as an auxiliary target.
+  {training.get("minutes")} minutes on two shared CPU cores,
+  started from dlib's face-recognition ResNet (CC0); FER+ votes as an auxiliary target.
 - Code and weights: {manifest.licences.code}.
 - Data: {manifest.licences.data}.
 """

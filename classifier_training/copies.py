@@ -23,14 +23,15 @@ def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (flat / np.where(length > 1.0, length, np.inf)).astype(np.float32)
 
 
-def _mirrored(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
+def mirrored(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Thumbnails (n, 576) of the mirror images."""
     return thumbs.reshape(-1, THUMBNAIL, THUMBNAIL)[:, :, ::-1].reshape(len(thumbs), -1).copy()
 
 
 def copy_pairs(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:
     """Thumbnails (n, 576) and (m, 576) to the (k, 2) pairs of indices whose correlation is at least 0.95."""
     found = []
-    for other in (b, _mirrored(b)):
+    for other in (b, mirrored(b)):
         for start in range(0, len(a), _CHUNK):
             rows, columns = np.nonzero(a[start : start + _CHUNK] @ other.T >= THRESHOLD)
             found.append(np.stack([rows + start, columns], axis=1))

@@ -150,7 +150,16 @@ def write_predictions(path: Path, labels: LabelSet, faces: FaceSet, probabilitie
             writer.writerow([int(row), *named, *(f"{value:.6f}" for value in line)])
 
 
-def _tell(figures: dict[str, Any]) -> None:
+def write_figures(path: Path, figures: dict[str, Any]) -> None:
+    """JSON, written beside `path` and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def tell(figures: dict[str, Any]) -> None:
+    """Prints the figures, the camera conditions too where they were measured."""
     low, high = figures["accuracy_interval_95"]
     print(f"{figures['model']} on {figures['images']} pictures ({figures['compute_precision']})")
     print(f"accuracy {figures['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f})")
@@ -211,11 +220,9 @@ def main() -> None:
     figures = measure_all(predictor, faces, labels, train)
     if options.robustness:
         figures |= measure_robustness(predictor, faces, labels)
-    _tell(figures)
+    tell(figures)
     if options.json:
-        fresh = options.json.with_suffix(".new")
-        fresh.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        fresh.replace(options.json)
+        write_figures(options.json, figures)
     probabilities = classifier_of(predictor, labels)(faces.images)
     if options.predictions:
         write_predictions(options.predictions, labels, faces, probabilities)

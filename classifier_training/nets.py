@@ -146,6 +146,20 @@ def se_resnet18(classes: int, dropout: float) -> PlainNet:
     return _resnet((2, 2, 2, 2), classes, dropout, attention=True)
 
 
+class Concatenated(nn.ModuleList):
+    """Several bodies on the same input, their vectors side by side."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([body(x) for body in self], dim=1)
+
+
+def vgg19_resnet18(classes: int, dropout: float) -> PlainNet:
+    """VGG19 and ResNet18 blended: one trained fusion layer over both vectors; start it from two runs (`members`)."""
+    members = (vgg19_bn(classes, dropout), resnet18(classes, dropout))
+    body = Concatenated([member.body for member in members])
+    return PlainNet(body, sum(width_of(member) for member in members), classes, dropout)
+
+
 ARCHITECTURES: dict[str, Callable[[int, float], EmotionNet]] = {
     "resnet29": ResNet29,
     "simple_cnn": simple_cnn,
@@ -156,6 +170,7 @@ ARCHITECTURES: dict[str, Callable[[int, float], EmotionNet]] = {
     "resnet18": resnet18,
     "resnet34": resnet34,
     "se_resnet18": se_resnet18,
+    "vgg19_resnet18": vgg19_resnet18,
 }
 
 

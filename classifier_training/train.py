@@ -11,12 +11,11 @@ checkpoint and the averaged weights after every epoch, its curves as `history.js
 import argparse
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
@@ -24,7 +23,6 @@ from tqdm import tqdm
 
 from classifier_training.augment import Augmentation
 from classifier_training.data import VOTE_NAMES, FaceSet, add_votes, read_faces
-from classifier_training.dlib_start import is_dlib, start_from_dlib
 from classifier_training.errors import TrainingError, run_command
 from classifier_training.labels import LABEL_SETS
 from classifier_training.losses import Batch, mixup_share, teacher_targets, total_loss
@@ -37,17 +35,13 @@ from classifier_training.runs import (
     RunWeights,
     load_network,
     logits_of,
-    network_input,
     read_weights,
     write_weights,
 )
 from classifier_training.schedule import Average, Progress, optimizer_for
 from classifier_training.settings import ScheduleSettings, TrainingSettings, load_settings
 from classifier_training.split import split_faces
-from worker.models.nets.resnet29 import ResNet29
-
-_START_FACES = 512
-"""Faces that the statistics of dlib's norms are measured on."""
+from classifier_training.start import start
 
 
 class EmotionModel(nn.Module):
@@ -81,7 +75,7 @@ class Training:
         weights = counts**-settings.data.balance_power
         self.weights = weights / (weights[self.labels].mean())
         net = build(settings.model.architecture, self.classes, settings.model.dropout)
-        _start(net, settings, train.images[:_START_FACES])
+        start(net, settings.model, train.images)
         self.model = EmotionModel(net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         teachers = [load_network(read_weights(folder / WEIGHTS)) for folder in settings.loss.teachers]
         self.teachers = [cast(EmotionNet, cast(nn.Module, teacher).to(self.device)) for teacher in teachers]
@@ -89,14 +83,19 @@ class Training:
         self.optimizer = optimizer_for(self.model, settings.schedule)
         self.progress = Progress(settings.schedule, max(1, len(train) // settings.schedule.batch))
 
-    def fit(self) -> None:
-        """Epochs until the schedule is over, or the hold-out's loss has not fallen for `patience` of them."""
+    def fit(self, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
+        """Epochs until the schedule is over, or the hold-out's loss has not fallen for `patience` of them.
+
+        `after_epoch` is given each epoch's figures; the search prunes through it.
+        """
         best, best_epoch = float("inf"), self.progress.epoch
         with SummaryWriter(str(self.run)) as board:
             while self.progress.done() < 1.0:
                 entry = self._epoch() | self.validate()
                 self._record(entry, board)
                 self.save()
+                if after_epoch is not None:
+                    after_epoch(entry)
                 if entry.get("holdout_nll", 0.0) < best:
                     best, best_epoch = entry.get("holdout_nll", 0.0), self.progress.epoch
                 patience = self.settings.schedule.patience
@@ -239,22 +238,6 @@ class Training:
         self.progress = Progress(self.settings.schedule, steps, epoch, step, seconds)
 
 
-def _start(net: EmotionNet, settings: TrainingSettings, faces: NDArray[np.uint8]) -> None:
-    """Loads the starting weights that the settings name, if any: dlib's, or another run's without its last layer."""
-    path = settings.model.start
-    if path is None:
-        return
-    if is_dlib(path):
-        if not isinstance(net, ResNet29):
-            raise TrainingError(f"{path} is dlib's ResNet-29: it cannot start {settings.model.architecture}")
-        start_from_dlib(net, path, network_input(faces, settings.model))
-        return
-    tensors = {name: tensor for name, tensor in read_weights(path).net.items() if not name.startswith("fc.")}
-    missing = cast(nn.Module, net).load_state_dict(tensors, strict=False)
-    if missing.unexpected_keys or any(not name.startswith("fc.") for name in missing.missing_keys):
-        raise TrainingError(f"{path}: weights of another architecture than {settings.model.architecture}")
-
-
 def located(settings: TrainingSettings, data: Path) -> TrainingSettings:
     """The same settings with the paths of data and weights below `data`."""
     files = settings.data.model_copy(
@@ -263,7 +246,8 @@ def located(settings: TrainingSettings, data: Path) -> TrainingSettings:
             "votes": settings.data.votes and data / settings.data.votes,
         }
     )
-    model = settings.model.model_copy(update={"start": settings.model.start and data / settings.model.start})
+    first = settings.model.start and data / settings.model.start
+    model = settings.model.model_copy(update={"start": first})
     return settings.model_copy(update={"data": files, "model": model})
 
 
