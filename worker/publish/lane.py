@@ -18,6 +18,7 @@ from worker.draft import Draft
 from worker.errors import RedisUnavailable
 from worker.frame import Gap, GapCause
 from worker.publish import scripts
+from worker.publish.hold import Hold
 from worker.publish.queue import GapDraft, PublishQueue
 from worker.publish.reports import PublishReports, Unsent
 from worker.publish.retry import retry_delay
@@ -46,11 +47,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class LaneSettings:
-    """What all lanes of a publisher share. `batch`: records in one script call."""
+    """What all lanes of a publisher share.
+
+    Attributes:
+        hold_for: consumer groups that must have read a record before files may push it out.
+        batch: records in one script call.
+    """
 
     identity: Identity
     trimming: Trimming
     gap_draft: GapDraft
+    hold_for: tuple[str, ...] = ()
     batch: int = 100
 
 
@@ -76,8 +83,10 @@ class Lane:
         self._taken = 0  # of the batch, records that came from the queue
         self._left: Unsent | None = None
         self._releasing = False
+        self._asked = False  # the last call is the hold's
         self._failures = 0
         self._not_before = 0.0  # monotonic seconds
+        self._hold = Hold(queue, settings.trimming, settings.hold_for)
         self._history: deque[tuple[int, float]] = deque(maxlen=_HISTORY_LENGTH)  # (seq, wall time), about one a second
 
     @property
@@ -107,7 +116,8 @@ class Lane:
             return float("inf")
         if self._closing or (self._state is _State.HELD and self._has_records()):
             return max(now, self._not_before)
-        return max(self._due, self._not_before)
+        due = min(self._due, self._hold.due()) if self._state is _State.HELD else self._due
+        return max(due, self._not_before)
 
     def calls(self, now: float) -> list[Call]:
         """What to ask of Redis now; the first call's answer decides, the others are copies and announcements.
@@ -131,11 +141,14 @@ class Lane:
         self._releasing = self._closing and not self._batch and self._lost is None
         if self._releasing:
             return [scripts.release_call(self.stream, who.writer, self._epoch, clean=True)]
+        question = self._hold.calls(now)
+        self._asked = bool(question)
         if not self._batch and self._lost is None:
-            return [self._append([]), scripts.announce_call(self.stream)] if now >= self._due else []
+            life = [self._append([]), scripts.announce_call(self.stream)]
+            return [*life, *question] if question or now >= self._due else []
         records = self._numbered()
         status = [scripts.status_call(record) for record in records if record[1].startswith("emotion.status.")]
-        return [self._append(records), *status]
+        return [self._append(records), *status, *question]
 
     def give_up(self) -> list[Call]:
         """The deadline is over: let another worker have the stream at once, but tell it that records are missing."""
@@ -143,8 +156,9 @@ class Lane:
             return []
         return [scripts.release_call(self.stream, self._settings.identity.writer, self._epoch, clean=False)]
 
-    def answer(self, reply: Any, now: float) -> None:
-        """What became of the first of `calls`: a raw reply, or a Failure of this call alone."""
+    def answer(self, replies: Sequence[Any], now: float) -> None:
+        """What became of each of `calls`: a raw reply, or a Failure of that call alone. The first decides."""
+        reply = replies[0]
         if isinstance(reply, Failure) and (isinstance(reply.error, RedisUnavailable) or reply.kind == "auth"):
             self._failures += 1
             self._not_before = now + retry_delay(self._failures, random.random())
@@ -159,6 +173,8 @@ class Lane:
             self._leave()
         else:
             self._on_append(scripts.append_answer(reply), now)
+            if self._asked and not isinstance(replies[-1], Failure):
+                self._hold.answer(replies[-1])
 
     def _has_records(self) -> bool:
         return bool(self._batch or self._lost or self._ahead or self.queue.records)
@@ -234,6 +250,7 @@ class Lane:
         self.queue.settle()
         if not drafts:
             return
+        self._hold.published(len(drafts))
         self._run = drafts[-1].run
         at = drafts[-1].wall_s
         if not self._history or at - self._history[-1][1] >= _HISTORY_STEP:

@@ -69,6 +69,7 @@ class PublishQueue:
     Attributes:
         stream: the stream's id.
         policy: `wait` or `keep_latest`.
+        capacity: places for frame records.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class PublishQueue:
             raise ValueError(f"a publish queue needs places for 2 frames and 4 notices, not {capacity}, {max_notices}")
         self.stream = stream
         self.policy = policy
-        self._capacity = capacity
+        self.capacity = capacity
         self._max_notices = max_notices
         self._gap_draft = gap_draft
         self._lock = threading.Lock()
@@ -94,6 +95,7 @@ class PublishQueue:
         self._reserved = 0
         self._dropped = 0
         self._closed = False
+        self._held = False
         self._wake: Callable[[], None] = _ignore
 
     def on_put(self, wake: Callable[[], None]) -> None:
@@ -101,11 +103,11 @@ class PublishQueue:
         self._wake = wake
 
     def reserve(self) -> bool:
-        """Take a credit for one frame record. False where a `wait` queue has no free place (or is closed)."""
+        """Take a credit for one frame record. False where a `wait` queue has no free place (or is held, or closed)."""
         if self.policy == "keep_latest":
             return True
         with self._lock:
-            if self._closed or self._places_taken() >= self._capacity:
+            if self._closed or self._held or self._places_taken() >= self.capacity:
                 return False
             self._reserved += 1
             return True
@@ -133,7 +135,7 @@ class PublishQueue:
                 self._dropped += 1
                 return
             if draft.droppable:
-                if self._places_taken() >= self._capacity:
+                if self._places_taken() >= self.capacity:
                     self._drop_oldest_frame()
                 self._frames_waiting += 1
             self._waiting.append(draft)
@@ -152,7 +154,7 @@ class PublishQueue:
             batch: list[Draft] = []
             while self._waiting and len(batch) < limit:
                 frame = _is_frame(self._waiting[0])
-                if frame and self._frames_in_flight >= self._capacity - 1:
+                if frame and self._frames_in_flight >= self.capacity - 1:
                     break
                 entry = self._waiting.popleft()
                 self._frames_waiting -= frame
@@ -166,6 +168,11 @@ class PublishQueue:
         with self._lock:
             self._flight = ()
             self._frames_in_flight = 0
+
+    def hold(self, held: bool) -> None:
+        """Give no credit while `held`: readers are behind. Credits that are out stay good."""
+        with self._lock:
+            self._held = held
 
     def close(self) -> None:
         """Nothing leaves any more (the stream is taken or refused): forget what waits, refuse what comes."""

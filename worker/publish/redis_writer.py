@@ -139,7 +139,7 @@ class PublisherThread:
         for lane, calls in plan:
             answers = list(islice(replies, len(calls)))
             failures |= {answer.kind: answer for answer in answers if isinstance(answer, Failure)}
-            lane.answer(answers[0], now)
+            lane.answer(answers, now)
         for failure in failures.values():
             self._report(failure)
         self._tell_up(not any(lane.failing for lane in self._lanes))

@@ -1,4 +1,4 @@
-"""The three scripts as typed calls and answers, and the connection that runs many of them in one round trip."""
+"""The scripts as typed calls and answers, and the connection that runs many of them in one round trip."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-APPEND, CLAIM, RELEASE = Script("append"), Script("claim"), Script("release")
+APPEND, CLAIM, RELEASE, UNREAD = Script("append"), Script("claim"), Script("release"), Script("unread")
 
 Argument = str | bytes | int
 
@@ -146,6 +146,11 @@ def release_call(stream: str, writer: str, epoch: int, *, clean: bool) -> Call:
     return Call(("EVALSHA", RELEASE.sha, 1, state_key(stream), writer, epoch, int(clean)))
 
 
+def unread_call(stream: str, groups: Sequence[str]) -> Call:
+    """Ask how many records the slowest of `groups` has yet to read or acknowledge. Answered by a number."""
+    return Call(("EVALSHA", UNREAD.sha, 1, events_key(stream), *groups))
+
+
 def announce_call(stream: str) -> Call:
     """Put `stream` into the set by which consumers find it."""
     return Call(("SADD", STREAMS_KEY, stream))
@@ -190,7 +195,7 @@ class Connection:
             client = self._client = self._client or self._connect()
             replies = self._send(client, calls)
             if any(isinstance(reply, exceptions.NoScriptError) for reply in replies):
-                for script in (APPEND, CLAIM, RELEASE):
+                for script in (APPEND, CLAIM, RELEASE, UNREAD):
                     client.script_load(script.text)
                 replies = self._send(client, calls)
         except CLIENT_ERRORS as error:

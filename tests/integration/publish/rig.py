@@ -17,7 +17,7 @@ from worker.publish.lane import Identity, LaneSettings
 from worker.publish.queue import Policy, PublishQueue
 from worker.publish.redis_writer import PublisherThread
 from worker.publish.scripts import Connection, Trimming, events_key, state_key
-from worker.redis_client import RedisTarget, connect
+from worker.redis_client import Mode, RedisTarget, connect
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float = 15.0) -> None:
@@ -38,17 +38,24 @@ class Rig:
     trimming: Trimming = field(default_factory=Trimming)
     password: str | None = None
     timeout: float = 2.0
-    mode: Any = "standalone"
+    mode: Mode = "standalone"
+    hold_for: tuple[str, ...] = ()
+    service: str = "mymaster"
 
     def __post_init__(self) -> None:
         self.target = RedisTarget(
-            self.url, password=self.password, timeout=self.timeout, connect_timeout=1.0, mode=self.mode
+            self.url,
+            password=self.password,
+            timeout=self.timeout,
+            connect_timeout=1.0,
+            mode=self.mode,
+            service=self.service,
         )
         self.reports = Remembered()
         self.writer = ulid(time.time())
         self.publisher = PublisherThread(
             Connection(lambda: connect(self.target), self.target.where),
-            LaneSettings(Identity(self.writer, self.worker), self.trimming, gap_draft),
+            LaneSettings(Identity(self.writer, self.worker), self.trimming, gap_draft, self.hold_for),
             self.reports,
             SystemClock(),
         )

@@ -11,9 +11,9 @@ from tests.unit.publish.records import Remembered, frame_draft, gap_draft, statu
 from worker.clock import SystemClock
 from worker.errors import RedisError, RedisUnavailable
 from worker.publish.lane import Identity, Lane, LaneSettings
-from worker.publish.queue import PublishQueue
+from worker.publish.queue import Policy, PublishQueue
 from worker.publish.retry import retry_delay
-from worker.publish.scripts import APPEND, CLAIM, RELEASE, Call, Failure, Trimming
+from worker.publish.scripts import APPEND, CLAIM, RELEASE, UNREAD, Call, Failure, Trimming
 
 SETTINGS = LaneSettings(Identity("W1", "edge-1"), Trimming(), gap_draft, batch=3)
 
@@ -21,17 +21,17 @@ SETTINGS = LaneSettings(Identity("W1", "edge-1"), Trimming(), gap_draft, batch=3
 class Talk:
     """A lane and what it says."""
 
-    def __init__(self) -> None:
-        self.queue = PublishQueue("a", "keep_latest", 100, gap_draft)
+    def __init__(self, settings: LaneSettings = SETTINGS, policy: Policy = "keep_latest") -> None:
+        self.queue = PublishQueue("a", policy, 100, gap_draft)
         self.reports = Remembered()
-        self.lane = Lane(self.queue, SETTINGS, self.reports, SystemClock())
+        self.lane = Lane(self.queue, settings, self.reports, SystemClock())
         self.now = 100.0
 
     def ask(self) -> list[Call]:
         return self.lane.calls(self.now)
 
     def tell(self, *reply: Any) -> None:
-        self.lane.answer(list(reply) if len(reply) > 1 else reply[0], self.now)
+        self.lane.answer([list(reply) if len(reply) > 1 else reply[0], None], self.now)
 
     def claim(self, epoch: int = 5, seq: int = 0, run: bytes = b"") -> None:
         assert script(self.ask()) == CLAIM.sha
@@ -189,6 +189,27 @@ def test_a_refused_claim_waits_for_the_owner_to_fall_silent() -> None:
     assert talk.reports.refusals == [("a", "edge-2", 4.0, 11.5)]
     assert talk.ask() == []
     assert talk.lane.due(talk.now) == pytest.approx(111.5)
+
+
+def test_readers_are_asked_about_once_a_second_and_only_while_the_stream_is_ours() -> None:
+    talk = Talk(LaneSettings(Identity("W1", "edge-1"), Trimming(150), gap_draft, ("sink",)), "wait")
+    talk.ask()
+    talk.tell(b"REFUSED", b"edge-2", 4000)
+    assert talk.lane.due(talk.now) == pytest.approx(111.5)
+    talk.now = 112.0
+    talk.claim()
+    assert talk.ask()[-1].words[1] == UNREAD.sha
+    talk.lane.answer([[b"OK", 0], 1, 60], talk.now)
+    assert not talk.queue.reserve(), "60 unread and 100 that may be under way are more than 150"
+    assert talk.lane.due(talk.now) == pytest.approx(113.0)
+    talk.now = 113.0
+    talk.ask()
+    talk.lane.answer([[b"OK", 0], 1, Failure(RedisError("NOPERM"), "auth")], talk.now)
+    assert not talk.queue.reserve(), "without an answer nothing is known to have been read"
+    talk.now = 114.0
+    talk.ask()
+    talk.lane.answer([[b"OK", 0], 1, 10], talk.now)
+    assert talk.queue.reserve()
 
 
 def test_a_closing_lane_sends_the_rest_and_gives_the_stream_back() -> None:
