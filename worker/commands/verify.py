@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,8 +69,8 @@ def _read_redis(target: RedisTarget, streams: Sequence[str], ledger: Ledger) -> 
         client = connect(target)
         known: Any = client.smembers(schema.STREAMS_KEY)
         for name in streams or sorted(_text(member) for member in known):
-            for entry, fields in _entries(client, schema.events_key(name)):
-                _take_entry(ledger, name, _text(entry), fields)
+            for number, entry in _entries(client, schema.events_key(name)):
+                _take_entry(ledger, name, _text(number), entry)
         client.close()
     except (exceptions.RedisError, OSError) as error:
         raise classify(error, target.where) from error
@@ -86,12 +86,12 @@ def _entries(client: Client, key: str) -> Iterator[tuple[bytes, dict[bytes, byte
         start = "(" + _text(page[-1][0])
 
 
-def _take_entry(ledger: Ledger, stream: str, where: str, fields: dict[bytes, bytes]) -> None:
+def _take_entry(ledger: Ledger, stream: str, where: str, entry: dict[bytes, bytes]) -> None:
     """Entries say type and seq twice, and the key names the stream: all must agree."""
-    data = _take(ledger, _text(fields.get(b"data", b"")), where, (), stream)
+    data = _take(ledger, _text(entry.get(b"data", b"")), where, (), stream)
     if data is None:
         return
-    told = (stream, _text(fields.get(b"type", b"")), _text(fields.get(b"seq", b"")))
+    told = (stream, _text(entry.get(b"type", b"")), _text(entry.get(b"seq", b"")))
     if told != (data.get("stream"), data.get("type"), str(data.get("seq"))):
         ledger.complain(stream, where, "the entry's key, type and seq contradict its data")
 
@@ -118,12 +118,16 @@ def _text(value: bytes) -> str:
 def _as_json(ledger: Ledger) -> str:
     return json.dumps(
         {
-            "streams": {stream: asdict(account) for stream, account in ledger.accounts.items()},
+            "streams": {stream: _plain(account) for stream, account in ledger.accounts.items()},
             "faults": dict(ledger.faults),
             "findings": [finding._asdict() for finding in ledger.findings],
         },
         indent=2,
     )
+
+
+def _plain(account: Account) -> dict[str, Any]:
+    return {field.name: getattr(account, field.name) for field in fields(account)}
 
 
 def _show(ledger: Ledger, console: Console) -> None:
