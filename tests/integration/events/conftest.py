@@ -29,11 +29,11 @@ def store(client: redis.Redis) -> Store:
     """Puts records where a worker puts them; gives the entries' ids."""
 
     def put(records: Iterable[Parsed]) -> list[str]:
-        entries = []
-        for record in records:
-            client.sadd(STREAMS_KEY, record["stream"])
-            fields = {"type": record["type"], "seq": record["seq"], "data": json.dumps(record)}
-            entries.append(client.xadd(events_key(record["stream"]), fields).decode())
-        return entries
+        with client.pipeline(transaction=False) as pipe:
+            for record in records:
+                pipe.sadd(STREAMS_KEY, record["stream"])
+                fields = {"type": record["type"], "seq": record["seq"], "data": json.dumps(record)}
+                pipe.xadd(events_key(record["stream"]), fields)
+            return [entry.decode() for entry in pipe.execute()[1::2]]
 
     return put
