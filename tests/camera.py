@@ -198,7 +198,7 @@ class Camera:
                             packet.stream = track
                             out.mux(packet)
                         offset += end
-        except OSError:
+        except (OSError, av.FFmpegError):  # the client is gone
             return
 
 

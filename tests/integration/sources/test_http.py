@@ -1,0 +1,116 @@
+"""Sources on a web server: files, HLS, refusals, silence; and what a playlist must not reach."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.integration.sources.conftest import Watching
+from tests.unit.sources.counter import write_video
+from worker.frame import State
+
+Watch = Callable[..., Watching]
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Files of a folder; `/locked/` asks for a password, `/mute/` never answers."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/mute/"):
+            time.sleep(4)
+            return
+        if self.path.startswith("/locked/"):
+            expected = "Basic " + base64.b64encode(b"viewer:secret").decode()
+            if self.headers.get("Authorization") != expected:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="x"')
+                self.end_headers()
+                return
+            self.path = self.path.removeprefix("/locked")
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True
+
+
+@contextmanager
+def web(folder: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, name="test-web", daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file, an HLS recording, a web page and a playlist that points at a local file."""
+    folder = tmp_path_factory.mktemp("site")
+    write_video(folder / "clip.mkv", 60)
+    clip = write_video(folder / "clip.mp4", 60, options={"g": "20"})
+    with (
+        av.open(str(clip)) as source,
+        av.open(str(folder / "list.m3u8"), "w", format="hls", options={"hls_time": "0.8", "hls_list_size": "0"}) as out,
+    ):
+        track = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = track
+                out.mux(packet)
+    (folder / "page.mp4").write_text("<!DOCTYPE html><html></html>")
+    (folder / "trap.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile://{folder}/list0.ts\n#EXT-X-ENDLIST\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "list.m3u8", "locked/clip.mkv"])
+def test_what_has_an_end_is_read_to_its_end(watch: Watch, site: Path, name: str) -> None:
+    with web(site) as host:
+        cam = watch(f"http://viewer:secret@{host}/{name}")
+        cam.seen.until(lambda: cam.source.state is State.ENDED)
+    assert cam.seen.numbers() == list(range(60))
+    assert cam.seen.states == [State.CONNECTING, State.LIVE, State.ENDED]
+    assert len(list(site.glob("list*.ts"))) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "says"),
+    [
+        ("nothing.mkv", State.BACKOFF, "404"),
+        ("page.mp4", State.BACKOFF, "no video that can be read"),
+        ("locked/clip.mkv", State.AUTH_FAILED, "password refused"),
+        ("mute/clip.mkv", State.BACKOFF, "no answer within 1 s"),
+    ],
+)
+def test_what_goes_wrong_is_told(watch: Watch, site: Path, name: str, state: State, says: str) -> None:
+    with web(site) as host:
+        cam = watch(f"http://viewer:guess@{host}/{name}", open_timeout_s=1.0)
+        cam.seen.until(lambda: cam.source.state is state)
+        cam.source.stop(3)
+    assert says in cam.seen.changes[1].reason
+    assert "guess" not in cam.seen.told()
+
+
+def test_a_playlist_from_the_web_cannot_read_local_files(watch: Watch, site: Path) -> None:
+    with web(site) as host:
+        cam = watch(f"http://{host}/trap.m3u8")
+        cam.seen.until(lambda: cam.source.state is State.BACKOFF)
+        cam.source.stop(3)
+    assert cam.seen.frames == []
