@@ -40,10 +40,6 @@ def test_the_committed_documents_are_what_the_code_says() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == reference()
 
 
-WAITING: set[str] = {"events.smoothing_half_life", "redis.hold_for_groups"}
-"""Keys whose rooms are not ready for them yet."""
-
-
 def test_one_command_writes_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("deploy", "docs"):
         (tmp_path / folder).mkdir()
@@ -60,9 +56,9 @@ def test_every_key_is_read_by_somebody() -> None:
         f"{name}.{key}"
         for name, section in sections()
         for key in section.model_fields
-        if not re.search(rf"(settings|stream|redis|gates|overrides|self|worker|pipeline|publish|logs)\.{key}\b", code)
+        if not re.search(rf"(settings|stream|redis|gates|events|self|worker|pipeline|publish|logs)\.{key}\b", code)
     }
-    assert unread <= WAITING
+    assert unread == set()
 
 
 def test_every_key_is_described() -> None:

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.assembly.capacity import CapacityWatch, planned_warning
-from worker.assembly.post import open_post
+from worker.assembly.consumers import ConsumerWatch
+from worker.assembly.post import open_post, redis_target
 from worker.assembly.reports import HallReport, PostReport, StreamStates, source_report
-from worker.assembly.study import Author, StreamStudy, gates_of
+from worker.assembly.study import Author, StreamStudy, stream_events
 from worker.assembly.window import Vitals, open_window
 from worker.assembly.workshop import Workshop, open_workshop
 from worker.clock import Clock
 from worker.errors import StageDied, WorkerError
 from worker.events.reading import Reading
-from worker.events.stream_events import StreamEvents
 from worker.frame import State
 from worker.pipeline.batcher import Batcher, Lane
 from worker.pipeline.inference import Inference, InferenceThread
@@ -85,6 +85,10 @@ class House:
         self._watchdog_beat = self._clock.monotonic()
         self._watchdog = Watchdog(self._sources, self._clock, self._watchdog_moved, self._failed_in("source-watchdog"))
         self._capacity = CapacityWatch(self._states, workshop.picture_s, self._clock, metrics.cores_needed)
+        self._consumers: ConsumerWatch | None = None
+        if settings.publish.target == "redis":
+            target, failed = redis_target(settings.redis), self._failed_in("consumers")
+            self._consumers = ConsumerWatch(target, lambda: list(self._streams), metrics, self._clock, failed)
 
     def start(self) -> None:
         """Start the threads, the last ones in a frame's way first, then the streams."""
@@ -94,6 +98,8 @@ class House:
         publisher.start()
         hall.start()
         self._watchdog.start()
+        if self._consumers is not None:
+            self._consumers.start()
         self._vitals.target_up = lambda: self._post_report.up
         self._vitals.beats = {
             "publisher": lambda: publisher.heartbeat,
@@ -173,6 +179,8 @@ class House:
         self._vitals.warm = False
         ended = self._stop_sources(end)
         ended &= self._stop_hall(end)
+        if self._consumers is not None:
+            self._consumers.stop(0.2)  # it may wait for an answer; it owns nothing that has to be finished
         ended &= self._post.stop(max(0.2, self._left(end) - 1.0))
         self._count_dropped()
         return self._window.stop(max(0.5, self._left(end))) and ended
@@ -219,9 +227,8 @@ class House:
         return InferenceThread(inference, batcher, self._bell, self._clock, self._failed_in("inference"), wait)
 
     def _study(self, stream: StreamSettings) -> StreamStudy:
-        manifest = self._workshop.classifier.bundle.manifest
-        gates = gates_of(manifest, self._settings.events.gates, stream.min_face_px)
-        return StreamStudy(StreamEvents(gates, Reading.BY_RULE), self._author, self._hall_report.seen)
+        events = stream_events(self._workshop, self._settings.events, Reading.BY_RULE, stream.min_face_px)
+        return StreamStudy(events, self._author, self._hall_report.seen)
 
     def _sources(self) -> list[SourceThread]:
         return [stream.source for stream in list(self._streams.values())]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from worker.assembly.study import Author, StreamStudy, gates_of
+from worker.assembly.study import Author, StreamStudy, stream_events
 from worker.assembly.workshop import Workshop
 from worker.clock import SystemClock
 from worker.draft import Draft
 from worker.errors import SourceError
 from worker.events.reading import Reading
-from worker.events.stream_events import Stats, StreamEvents
+from worker.events.stream_events import Stats
 from worker.frame import Frame, Skip, State, StateChange
 from worker.pipeline.batcher import Batch, Lane
 from worker.pipeline.inference import Inference
 from worker.pipeline.mailbox import Mailbox
-from worker.settings import GateSettings
+from worker.settings import EventsSettings
 from worker.sources.file_frames import frames_of, run_id
 from worker.sources.options import SourceOptions, is_pictures
 
@@ -90,9 +90,9 @@ class Analysis:
     def _furnish(self, options: SourceOptions) -> tuple[_Tray, Inference, Lane]:
         tray = _Tray()
         inference = Inference(self._workshop.for_hall(), self._author.notice, _Quiet(), SystemClock())
-        gates = gates_of(self._workshop.classifier.bundle.manifest, GateSettings())
         reading = Reading.PHOTOS if is_pictures(options.url) else Reading.EVERY
-        inference.add(options.stream, StreamStudy(StreamEvents(gates, reading), self._author, _unread))
+        events = stream_events(self._workshop, EventsSettings(), reading)
+        inference.add(options.stream, StreamStudy(events, self._author, _unread))
         mailbox = Mailbox("wait", 1, lambda: None, lambda *_: None)
         return tray, inference, Lane(options.stream, mailbox, tray)
 

@@ -79,6 +79,7 @@ def open_post(settings: Settings, streams: Sequence[str], author: Author, report
         Identity(ulid(clock.wall()), settings.worker.name),
         Trimming(0 if redis.max_age else redis.maxlen, redis.max_age or 0.0),
         gap_draft,
+        hold_for=redis.hold_for_groups,
     )
     try:
         check(connect(where), where.where, streams)

@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from worker.assembly.workshop import Workshop
 from worker.draft import Draft
 from worker.events import schema
 from worker.events.drafts import frame_draft, gap_draft, latency, status_draft
 from worker.events.gates import Gates
+from worker.events.reading import Reading
+from worker.events.smoothing import SmoothingRule
 from worker.events.stream_events import CropRequest, Stats, StreamEvents
+from worker.events.tracker import TrackerRule
 from worker.face import Detection, Quality
 from worker.frame import Frame, Gap, Notice, Skip, StateChange
 from worker.models.bundle import ClassifierManifest
 from worker.pipeline.ports import Latency
-from worker.settings import GateSettings
+from worker.settings import EventsSettings, GateSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,18 @@ class StreamStudy:
     def carry(self, change: StateChange) -> StateChange:
         """The change together with what was skipped since the last record."""
         return self._events.carry(change)
+
+
+def stream_events(
+    workshop: Workshop, events: EventsSettings, reading: Reading, min_face_px: float = 0.0
+) -> StreamEvents:
+    """A stream's memory, with the bundles' thresholds and what the settings say instead.
+
+    A detection may start a track from the detector's working threshold on; fainter ones only continue one.
+    """
+    gates = gates_of(workshop.classifier.bundle.manifest, events.gates, min_face_px)
+    tracking = TrackerRule(sure=workshop.detector.bundle.manifest.thresholds.score, faint=workshop.detector.score)
+    return StreamEvents(gates, reading, tracking, SmoothingRule(half_life_s=events.smoothing_half_life))
 
 
 def gates_of(manifest: ClassifierManifest, wanted: GateSettings, min_face_px: float = 0.0) -> Gates:

@@ -40,7 +40,7 @@ _ID_LENGTH = 64 - 1 - 8
 
 
 def analyze(
-    clips: Annotated[list[Path], typer.Argument(help="Clips, photos, or folders of photos.")],
+    clips: Annotated[list[str], typer.Argument(help="Clips, photos, or folders of photos.")],
     out: Annotated[Path, typer.Option(help="Where the records go, one JSON object a line.")] = Path("events.jsonl"),
     video: Annotated[
         Path | None,
@@ -84,13 +84,12 @@ def analyze(
         raise SourceError("\n".join(job.failures))
 
 
-def _sources(clip: Path) -> list[Path]:
+def _sources(given: str) -> list[Path]:
     """A clip or photo as it is, a folder as its photos."""
-    if is_live(str(clip)) or re.match(r"[a-z]+:/", str(clip)):
-        raise SettingsError(
-            f"{redact(str(clip))} is no file: analyze reads files; give cameras to `emotion-worker run`"
-        )
-    return photo_paths(str(clip)) if clip.is_dir() else [clip]
+    if is_live(given) or re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
+        raise SettingsError(f"{redact(given)} is no file: analyze reads files; give cameras to `emotion-worker run`")
+    clip = Path(given)
+    return photo_paths(given) if clip.is_dir() else [clip]
 
 
 class _Job:

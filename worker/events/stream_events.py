@@ -38,6 +38,7 @@ from worker.frame import Frame, Skip, StateChange, merge_skips
 
 Probabilities = npt.NDArray[np.floating]
 
+_TRACKING = TrackerRule()
 _SMOOTHING = SmoothingRule()
 
 
@@ -76,11 +77,18 @@ class _Look(NamedTuple):
 class StreamEvents:
     """Tracks, readings and smoothing of one stream."""
 
-    def __init__(self, gates: Gates, reading: Reading, tracking: TrackerRule = TrackerRule()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        gates: Gates,
+        reading: Reading,
+        tracking: TrackerRule = _TRACKING,
+        smoothing: SmoothingRule = _SMOOTHING,
+    ) -> None:
         self.gates = gates
         self._reading = reading
         self._time = StreamTime()
         self._tracker = Tracker(tracking)
+        self._smoothing = smoothing
         self._chooser = Chooser(reading, ReadingRule())
         self._smoothers: dict[int, Smoother] = {}
         self._last: Frame | None = None
@@ -139,7 +147,7 @@ class StreamEvents:
 
     def _read(self, track: int, look: _Look) -> bool:
         """Smooth one reading; True if the stable label changed."""
-        smoother = self._smoothers.setdefault(track, Smoother(_SMOOTHING))
+        smoother = self._smoothers.setdefault(track, Smoother(self._smoothing))
         if look.refused is not None or look.result is None:
             smoother.refuse(self._time.now)
             return False
