@@ -34,6 +34,8 @@ class TorchBackend:
         if threads:
             torch.set_num_threads(threads)
         half = device == "cuda" and precision == "auto"
+        if device == "cuda" and not half:
+            torch.backends.cudnn.allow_tf32 = False  # else convolutions keep 10 bits of mantissa and call it f32
         self.precision: ComputePrecision = "fp16" if half else "f32"
         self._dtype = torch.float16 if half else torch.float32
         self._device = torch.device(device)
