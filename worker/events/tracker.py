@@ -26,7 +26,7 @@ class TrackerRule:
         sure: score from which on a detection may start a track.
         faint: score from which on a detection may continue one.
         overlap: least overlap of grown boxes, for sure detections; `faint_overlap` for faint ones.
-        confirm_s: a track counts as a face after this time and two hits.
+        confirm_s: a track is confirmed when it is seen again this long after its first detection, or later.
         keep_s: a track unseen for this long, plus one and a half of the stream's usual steps, is given up.
     """
 
@@ -112,8 +112,7 @@ class Tracker:
             return
         rows, columns = np.array(pairs, np.int64).T
         correct(self._tracks, rows, boxes[columns], now)
-        old_enough = self._tracks["seen"] - self._tracks["born"] >= self._rule.confirm_s - _SLACK_S
-        self._tracks["confirmed"] |= (self._tracks["hits"] >= 2) & old_enough
+        self._tracks["confirmed"] |= self._tracks["seen"] - self._tracks["born"] >= self._rule.confirm_s - _SLACK_S
 
     def _start(self, box: Floats, now: float) -> int:
         self._last_id += 1

@@ -105,6 +105,24 @@ def test_faint_detections_continue_confirmed_tracks_and_start_none() -> None:
     assert tracker.update([Detection(box, 0.05)], 0.5) == []
 
 
+def test_a_faint_detection_does_not_continue_a_track_that_was_seen_once() -> None:
+    tracker = Tracker(TrackerRule())
+    box, other = Box(100, 100, 180, 200), Detection(Box(400, 100, 480, 200), 0.9)
+    tracker.update([Detection(box, 0.8), other], 0.0)
+    for t in (0.1, 0.2, 0.3):
+        assert len(tracker.update([other], t)) == 1
+    assert len(tracker.update([Detection(box, 0.3), other], 0.4)) == 1
+
+
+@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize("stops", [True, False])
+def test_who_moves_on_or_stops_while_unseen_keeps_the_number(fps: float, stops: bool) -> None:
+    def path(t: float) -> tuple[float, float]:
+        return (200 * (min(t, 2.0) if stops else t), 300)
+
+    assert ids(track([Actor(hidden(path, 2.0, 2.9))], fps, 4)) == {1}
+
+
 def test_a_sure_detection_goes_before_a_faint_one() -> None:
     tracker = Tracker(TrackerRule())
     box = Box(100, 100, 180, 200)
@@ -128,9 +146,9 @@ def test_numbers_are_never_used_again() -> None:
 def test_one_long_pause_does_not_make_a_slow_stream() -> None:
     """A camera at 25 frames a second that stands still for two: who is there afterwards may be somebody else."""
     tracker = Tracker(TrackerRule())
-    times = [i / 25 for i in range(25)] + [3.0 + i / 25 for i in range(25)]
+    times = [start + i / 25 for start in (0.0, 3.0, 1000.0, 1003.0) for i in range(25)]
     numbers = {face.track for t in times for face in tracker.update([Detection(Box(0, 0, 50, 50), 0.9)], t)}
-    assert numbers == {1, 2}
+    assert numbers == {1, 2, 3, 4}
 
 
 def test_a_slow_stream_keeps_faces_from_frame_to_frame() -> None:
