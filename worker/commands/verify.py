@@ -24,7 +24,7 @@ from worker.redis_client import Client, RedisTarget, classify, connect
 
 _SHOWN = 20  # findings on the screen; `--json` has a thousand
 _PAGE = 1000  # entries read at once
-_COLUMNS = ("stream", "seq", "runs", "decoded", "events", "skipped", "in gaps", "untold", "gaps", "faults")
+_COLUMNS = ("stream", "seq", "runs", "decoded", "events", "skipped", "in gaps", "untold", "faults")
 
 
 def verify(
@@ -134,7 +134,7 @@ def _show(ledger: Ledger, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in _COLUMNS:
         first = column == "stream"
-        table.add_column(column, justify="left" if first else "right", overflow="fold", min_width=10 if first else None)
+        table.add_column(column, justify="left" if first else "right", overflow="fold", min_width=len(column))
     for stream, account in sorted(ledger.accounts.items()):
         faults = ledger.faulty[stream]
         table.add_row(escape(stream), *_cells(account), f"[red]{faults}[/red]" if faults else "[green]0[/green]")
@@ -156,6 +156,6 @@ def _show(ledger: Ledger, console: Console) -> None:
 
 
 def _cells(account: Account) -> list[str]:
-    gaps, skipped = account.gaps.total(), account.skipped.total()
-    counts = (account.runs, account.decoded, account.events, skipped, account.in_gaps, account.untold, gaps)
+    skipped = account.skipped.total()
+    counts = (account.runs, account.decoded, account.events, skipped, account.in_gaps, account.untold)
     return [f"{account.first_seq}..{account.last_seq}", *map(str, counts)]
