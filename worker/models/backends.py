@@ -18,6 +18,8 @@ from worker.models.bundle import Bundle, ClassifierManifest, DetectorManifest
 
 BackendName = Literal["openvino", "torch"]
 ComputePrecision = Literal["f32", "bf16", "fp16"]
+DETECTOR_BATCHES = (4, 1)
+"""Batch sizes that OpenVINO compiles the detector for, largest first."""
 
 
 class Backend(Protocol):
@@ -96,7 +98,8 @@ def open_backend(
     if choice.name == "openvino":
         from worker.models.openvino_backend import OpenVinoBackend
 
-        return OpenVinoBackend(bundle.file("model.xml"), precision, threads)
+        batches = DETECTOR_BATCHES if isinstance(bundle.manifest, DetectorManifest) else ()
+        return OpenVinoBackend(bundle.file("model.xml"), precision, threads, batches)
     from worker.models.torch_backend import TorchBackend
 
     return TorchBackend(bundle, choice.device, precision, threads)

@@ -74,3 +74,13 @@ def test_a_batch_that_does_not_fit_is_one_line() -> None:
     with pytest.raises(BackendError, match=r"OpenVINO failed on a batch of shape \(1, 384, 640, 4\)") as caught:
         backend.infer(np.zeros((1, 384, 640, 4), np.uint8))
     assert "\n" not in str(caught.value)
+
+
+def test_a_picture_gives_the_same_whatever_batch_it_is_in() -> None:
+    """At the default precision too: `analyze` must not depend on which frames happened to share a batch."""
+    backend = open_backend(shipped_detector(), choose_backend("openvino"))
+    images = np.random.default_rng(0).integers(0, 256, (6, 384, 640, 3), np.uint8)
+    together = backend.infer(images)
+    assert together.shape[0] == 6
+    for i, image in enumerate(images):
+        np.testing.assert_array_equal(together[i], backend.infer(image[None])[0])
