@@ -12,7 +12,7 @@ import numpy as np
 
 from detector_training.detectors import Detector, read_picture
 from detector_training.pictures import Boxes, Picture, as_boxes, look, overlaps
-from detector_training.tight import Affine
+from detector_training.tight import Tightener
 from worker.errors import OutputError
 
 AGREE_IOU, AGREE_SCORE = 0.5, 0.5
@@ -36,9 +36,9 @@ class Cleaned:
     ignore: Boxes
 
 
-def clean(picture: Picture, affine: Affine | None, second: Detector | None) -> Cleaned:
+def clean(picture: Picture, tighten: Tightener | None, second: Detector | None) -> Cleaned:
     """Map the labels to tight boxes; suggestions become labels where `second` sees them too, else ignore regions."""
-    labels = picture.faces if affine is None else affine.apply(picture.faces)
+    labels = picture.faces if tighten is None else tighten(picture)
     if not len(picture.suggestions):
         return Cleaned(labels, 0, picture.ignore)
     confirmed = np.zeros(len(picture.suggestions), bool)

@@ -29,7 +29,7 @@ from detector_training.formats import READERS, match_pictures, read_dataturks
 from detector_training.pictures import Picture, Problem, Reading
 from detector_training.report import count_sizes, write_report
 from detector_training.split import Split, split_pictures
-from detector_training.tight import Affine, fit_on_pictures
+from detector_training.tight import Tightener
 from detector_training.yolo_folder import write_data_yaml, write_picture, write_summary
 
 
@@ -116,10 +116,10 @@ def _some(problems: Sequence[Problem]) -> str:
 
 def _write(options: Options, reading: Reading, split: Split, folder: Path) -> dict[str, Any]:
     teachers = [open_other(path) for path in options.teachers]
-    affines = _fit(options, split, teachers)
+    tighteners = _fit(options, split, teachers)
     second = teachers[1] if len(teachers) > 1 else None
     train = [
-        (picture, clean(picture, affines.get(picture.set_name), second))
+        (picture, clean(picture, tighteners.get(picture.set_name), second))
         for picture in tqdm(split.train, desc="cleaning", unit="picture")
     ]
     tiles = cut_negatives(split.train, teachers, options.negatives, folder / "tiles", options.seed)
@@ -136,7 +136,7 @@ def _write(options: Options, reading: Reading, split: Split, folder: Path) -> di
     }
     write_data_yaml(folder, names)
     summary = _summary(options, reading, split, train, val)
-    summary["tight"] = {name: affine.to_json() for name, affine in affines.items()}
+    summary["tight"] = {name: tightener.affine.to_json() for name, tightener in tighteners.items()}
     summary["fingerprint"] = fingerprint(folder)
     write_report(folder / "report", summary, train, val, options.seed)
     shutil.rmtree(folder / "tiles", ignore_errors=True)
@@ -144,16 +144,16 @@ def _write(options: Options, reading: Reading, split: Split, folder: Path) -> di
     return summary
 
 
-def _fit(options: Options, split: Split, teachers: Sequence[Detector]) -> dict[str, Affine]:
+def _fit(options: Options, split: Split, teachers: Sequence[Detector]) -> dict[str, Tightener]:
     if options.tight and not teachers:
         raise DataError("--tight needs a detector with tight boxes to fit against: name one with --teacher")
-    affines = {}
+    tighteners = {}
     for name in sorted(options.tight):
         of_set = [picture for picture in split.train if picture.set_name == name]
         if not of_set:
             raise DataError(f"--tight {name}: no training picture belongs to a set of that name")
-        affines[name] = fit_on_pictures(of_set, teachers[0])
-    return affines
+        tighteners[name] = Tightener.fit(of_set, teachers[0])
+    return tighteners
 
 
 def _with_suggestions_ignored(picture: Picture) -> Picture:
@@ -229,7 +229,7 @@ def _parse() -> Options:
         action="append",
         default=[],
         metavar="NAME",
-        help="map this set's larger boxes to tight ones, fitted on its training pictures against the first teacher",
+        help="make this set's boxes tight: the first teacher's where it is sure, else by a fitted affine",
     )
     add(
         "--teacher",

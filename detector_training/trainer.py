@@ -1,0 +1,154 @@
+"""Ultralytics' trainer, made to keep the class branch's width, to use the whole machine and to write whole checkpoints.
+
+Import it after `offline.quiet_ultralytics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+import ultralytics.engine.trainer as engine
+from ultralytics.data.dataset import YOLODataset
+from ultralytics.models.yolo.detect import DetectionTrainer
+
+from detector_training.cameras import CameraLook, SmallCopies
+from detector_training.network import build_detection_model, check_width, read_weights, restore, start_from
+from detector_training.run_settings import CameraSettings, TrainSettings
+
+
+class FaceDataset(YOLODataset):  # type: ignore[misc]
+    """Ultralytics' data set with the camera augmentation before the step that turns pixels into a tensor."""
+
+    def __init__(self, *args: Any, camera: CameraSettings, **kwargs: Any) -> None:
+        self._camera = camera
+        super().__init__(*args, **kwargs)
+
+    def build_transforms(self, hyp: Any = None) -> Any:
+        transforms = super().build_transforms(hyp)
+        if self.augment:
+            for step in (SmallCopies(self._camera.small_copies), CameraLook(self._camera)):
+                transforms.insert(len(transforms.transforms) - 1, step)
+        return transforms
+
+
+class FaceTrainer(DetectionTrainer):  # type: ignore[misc]
+    """Builds the model as the settings say, at the start and on resume.
+
+    Args:
+        settings: of the run.
+        start: start weights; None goes on from the checkpoint that `overrides["resume"]` names.
+        overrides: ultralytics' arguments.
+    """
+
+    def __init__(self, settings: TrainSettings, start: Path | None, overrides: dict[str, Any]) -> None:
+        self._settings, self._start = settings, start
+        super().__init__(overrides=overrides)
+
+    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:  # noqa: ARG002
+        model = build_detection_model(self._settings.class_width)
+        if weights is not None:
+            restore(model, weights.state_dict())
+        elif self._start is not None:
+            for name in start_from(model, read_weights(self._start)):
+                print(f"starts from random values: {name}")
+        return model
+
+    def build_dataset(self, img_path: Any, mode: str = "train", batch: int | None = None) -> FaceDataset:
+        return FaceDataset(
+            img_path=img_path,
+            imgsz=self.args.imgsz,
+            batch_size=batch,
+            augment=mode == "train",
+            hyp=copy(self.args),
+            rect=mode == "val",
+            stride=32,
+            pad=0.0 if mode == "train" else 0.5,
+            prefix=f"{mode}: ",
+            task="detect",
+            data=self.data,
+            camera=self._settings.camera,
+        )
+
+    def save_model(self) -> bool:
+        """Write checkpoints beside, then rename: a full disk or a kill leaves the earlier one whole."""
+        check_width(self.ema.ema, self._settings.class_width)
+        last, best = self.wdir / "last.pt", self.wdir / "best.pt"
+        self.last, self.best = self.wdir / "last.pt.partial", self.wdir / "best.pt.partial"
+        try:
+            done = bool(super().save_model())
+            for written, path in ((self.last, last), (self.best, best)):
+                if written.exists():
+                    written.replace(path)
+        finally:
+            self.last, self.best = last, best
+        return done
+
+
+def overrides_for(settings: TrainSettings, data: Path, run: Path, device: str) -> dict[str, Any]:
+    """Our settings in ultralytics' names."""
+    bf16 = settings.precision == "bf16" and (device == "cpu" or torch.cuda.is_bf16_supported())
+    mosaic = settings.mosaic
+    return {
+        "task": "detect",
+        "mode": "train",
+        "model": f"{settings.architecture}.yaml",
+        "data": str(data),
+        "project": str(run.resolve().parent),
+        "name": run.name,
+        "exist_ok": True,
+        "device": device,
+        "epochs": settings.epochs,
+        "batch": settings.batch,
+        "imgsz": settings.size_px,
+        "seed": settings.seed,
+        "optimizer": "SGD",
+        "lr0": settings.peak_rate,
+        "lrf": settings.final_share,
+        "cos_lr": True,
+        "momentum": settings.momentum,
+        "weight_decay": settings.weight_decay,
+        "warmup_epochs": settings.warmup_epochs,
+        "warmup_bias_lr": settings.peak_rate,
+        "patience": 0,
+        "amp": "bf16" if bf16 else False,  # True would fetch a model to test with
+        "pretrained": False,
+        "val": settings.validate_every_epoch,
+        "plots": False,
+        "mosaic": mosaic.mosaic,
+        "close_mosaic": min(mosaic.plain_epochs, settings.epochs - 1),
+        "scale": mosaic.scale,
+        "translate": mosaic.translate,
+        "degrees": mosaic.degrees,
+        "fliplr": mosaic.mirror,
+        "hsv_h": mosaic.hue,
+        "hsv_s": mosaic.saturation,
+        "hsv_v": mosaic.value,
+        "workers": 8,
+    }
+
+
+def make_trainer(
+    settings: TrainSettings,
+    overrides: dict[str, Any],
+    start: Path | None,
+    threads: int,
+    after_epoch: Callable[[], None],
+) -> FaceTrainer:
+    """A trainer ready for `train()`; `after_epoch` is called when an epoch's figures are written."""
+    if overrides["device"] == "cpu":
+        engine.autocast = _autocast_on_cpu
+    trainer = FaceTrainer(settings, start, overrides)
+    if overrides["device"] == "cpu":
+        trainer.args.workers = 1  # ultralytics sets 0; one loader process augments beside the training
+    trainer.add_callback("on_train_start", lambda _: torch.set_num_threads(threads))  # it takes one core fewer
+    trainer.add_callback("on_fit_epoch_end", lambda _: after_epoch())
+    return trainer
+
+
+def _autocast_on_cpu(enabled: bool | torch.dtype, **_: Any) -> torch.autocast:
+    """Ultralytics refuses bf16 on a CPU; torch computes it there in half the time of f32."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(enabled))
