@@ -28,8 +28,11 @@ _PROTOCOLS = {
 }
 """FFmpeg protocols that each scheme may lead to: an HLS playlist must not read local files."""
 
-_MANNER_OF_TIMEOUT = 0.9
+_TIMEOUT_SHARE = 0.9
 """Share of the time-out after which an error counts as a time-out: FFmpeg reports several kinds of error then."""
+
+_SOCKET_BUFFER = str(4 * 2**20)
+"""Bytes that the kernel may hold for us (as far as it allows): a key frame over UDP comes in one burst."""
 
 
 def open_container(options: SourceOptions) -> InputContainer:
@@ -72,7 +75,7 @@ def translated(error: av.FFmpegError, options: SourceOptions, elapsed_s: float, 
         return SourceUnreachable(f"{where}: it leads to a protocol that is not allowed or not built in")
     if isinstance(error, ConnectionRefusedError):
         return SourceUnreachable(f"{where}: connection refused; is the camera on, and is the port right?")
-    if isinstance(error, av.error.ExitError | TimeoutError) or elapsed_s >= timeout_s * _MANNER_OF_TIMEOUT:
+    if isinstance(error, av.error.ExitError | TimeoutError) or elapsed_s >= timeout_s * _TIMEOUT_SHARE:
         return SourceTimeout(f"{where}: no answer within {timeout_s:g} s; is the camera on and reachable from here?")
     if isinstance(error, av.error.InvalidDataError):
         return SourceUnreadable(f"{where}: what is there is no video that can be read")
@@ -115,10 +118,22 @@ def _why_unreadable(path: Path, error: av.FFmpegError) -> str:
 
 
 def _network_options(options: SourceOptions, scheme: str) -> dict[str, str]:
+    """FFmpeg's options, all as text.
+
+    RTSP: only video is asked for (sound costs bandwidth, and a silent metadata track would hold up the opening).
+    The frame rate is not probed: that holds back the first 20 frames and hands them over in one burst (opening takes
+    0.1-0.3 s without it, 0.9-1.1 s with it, same frames in the same order).
+    """
     chosen = {"protocol_whitelist": _PROTOCOLS[scheme]}
     read_us = str(int(options.read_timeout_s * 1e6))
     if scheme.startswith("rtsp"):
-        chosen |= {"rtsp_transport": options.transport, "timeout": read_us}
+        chosen |= {
+            "rtsp_transport": options.transport,
+            "timeout": read_us,
+            "allowed_media_types": "video",
+            "fpsprobesize": "0",
+            "buffer_size": _SOCKET_BUFFER,
+        }
     elif scheme.startswith("http"):
         chosen |= {"rw_timeout": read_us}
     if scheme in ("rtsps", "https", "rtmps"):

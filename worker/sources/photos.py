@@ -68,8 +68,11 @@ def photos(options: SourceOptions, report: SourceReport) -> Iterator[Decoded]:
 
 
 def _read(path: Path) -> Pixels | None:
-    """The upright picture as (height, width, 3) uint8 BGR; None if it cannot be decoded."""
-    content = np.fromfile(path, np.uint8)
+    """The upright picture as (height, width, 3) uint8 BGR; None if it cannot be read or decoded."""
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
     if not content.size:
         return None
     picture = cv2.imdecode(content, cv2.IMREAD_COLOR)

@@ -27,7 +27,8 @@ class SourceReport:
         stuck: (stream) a thread did not return from the video library and was abandoned.
         stage: (name, seconds) time spent on a frame; name is `decode` or `convert`.
         camera_clock_offset: (stream, seconds) the camera's clock minus ours.
-        died: (stream, error) the thread ended by an error that is a fault of the worker.
+        fault: (stream, error) a run ended by an error that is a fault of the worker, to be logged with its traceback;
+            a live stream is opened again, a file has failed.
     """
 
     decoded: Callable[[str], None] = _ignore
@@ -40,8 +41,8 @@ class SourceReport:
     stuck: Callable[[str], None] = _ignore
     stage: Callable[[str, float], None] = _ignore
     camera_clock_offset: Callable[[str, float], None] = _ignore
-    died: Callable[[str, BaseException], None] = _ignore
+    fault: Callable[[str, Exception], None] = _ignore
 
 
-RESTART_CAUSES = ("unreachable", "timeout", "denied", "unreadable", "source_down", "stall", "stuck")
+RESTART_CAUSES = ("unreachable", "timeout", "denied", "unreadable", "source_down", "stall", "stuck", "fault")
 """Why a source is opened again (closed set, for metrics)."""

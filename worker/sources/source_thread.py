@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 
 from worker.clock import Clock
-from worker.errors import SourceDenied, SourceError, SourceTimeout, SourceUnreachable, SourceUnreadable, WorkerError
+from worker.errors import SettingsError, SourceDenied, SourceTimeout, SourceUnreachable, SourceUnreadable, WorkerError
 from worker.frame import State
 from worker.redact import redact
 from worker.sources.backoff import Backoff
@@ -145,40 +145,45 @@ class SourceThread:
             yield
 
     def _main(self, generation: int, delay_s: float) -> None:
-        fault = ""
+        """Open and read again and again, until the stream has ended and said so, or is stopped."""
         try:
-            self._serve(generation, delay_s)
+            while not self._clock.wait(self._stopping, delay_s):
+                try:
+                    self._read(generation)
+                    outcome: Exception | None = None
+                except WorkerError as error:
+                    outcome = error
+                except (_FloorLost, _Stopped):
+                    raise
+                except Exception as error:  # noqa: BLE001 - the thread's outermost loop: told, counted, tried again
+                    self._report.fault(self._options.stream, error)
+                    outcome = error
+                with self._floor(generation):
+                    if self._stopping.is_set():
+                        break
+                    again_s = self._conclude(outcome)
+                if again_s is None:
+                    return
+                delay_s = again_s
         except _FloorLost:
             return
         except _Stopped:
             pass
-        except Exception as error:  # noqa: BLE001 - the thread's outermost loop: told, counted, never silent
-            fault = f"fault of the worker: {redact(repr(error))}"
-            self._report.died(self._options.stream, error)
         with self._lock:
             if generation == self._generation:
-                self._limit_s = None
-                state, reason = (State.FAILED, fault) if fault else (State.STOPPED, "stopped")
-                self._teller.change(state, reason, closes_run=True)
+                self._teller.change(State.STOPPED, "stopped", closes_run=True)
 
-    def _serve(self, generation: int, delay_s: float) -> None:
-        """Open and read until the stream has ended and said so, or is stopped."""
-        while not self._clock.wait(self._stopping, delay_s):
-            try:
-                self._read(generation)
-            except WorkerError as error:
-                with self._floor(generation):
-                    if self._stopping.is_set():
-                        return
-                    if not (self._options.live and isinstance(error, SourceError)):
-                        self._teller.change(State.FAILED, str(error), closes_run=True)
-                        return
-                    delay_s = self._lose(str(error), _cause(error))
-            else:
-                with self._floor(generation):
-                    if not self._stopping.is_set():
-                        self._teller.change(State.ENDED, "the end of the source", closes_run=True)
-                return
+    def _conclude(self, error: Exception | None) -> float | None:
+        """A run is over; returns the seconds until the stream is opened again, None: never."""
+        self._limit_s = None
+        reason = str(error) if isinstance(error, WorkerError) else f"fault of the worker: {redact(repr(error))}"
+        if error is None:
+            self._teller.change(State.ENDED, "the end of the source", closes_run=True)
+        elif not self._options.live or isinstance(error, SettingsError):
+            self._teller.change(State.FAILED, reason, closes_run=True)
+        else:
+            return self._lose(reason, _cause(error))
+        return None
 
     def _lose(self, reason: str, cause: str) -> float:
         """The run is over but the stream is not; returns the seconds to wait before the next opening."""
@@ -199,10 +204,7 @@ class SourceThread:
 
     def _read(self, generation: int) -> None:
         """One run, from opening to its end."""
-        pacer = Pacer() if self._options.realtime else None
-        with self._floor(generation):
-            wall_s = self._clock.wall()
-        run = Run(self._options, run_id(self._options, wall_s), self._clock, self._report)
+        run = Run(self._options, run_id(self._options, self._clock.wall()), self._clock, self._report)
         with self._floor(generation):
             self._run = run
             self._teller.opens(run)
@@ -210,8 +212,6 @@ class SourceThread:
             before = run.decoded
             with closing(self._items(generation)) as items:
                 for item in items:
-                    if pacer and self._clock.wait(self._stopping, pacer.wait_s(item.pts_s, self._clock.monotonic())):
-                        return
                     self._take(generation, run, item)
                     if self._stopping.is_set():
                         return
@@ -235,7 +235,12 @@ class SourceThread:
         self._waits(generation, self._options.open_timeout_s)
         with Video(self._options, self._report) as video:
             self._waits(generation, self._options.read_timeout_s)
-            yield from video.frames(lambda: self._packet(generation))
+            bursts = self._options.live and video.comes_in_bursts
+            pacer = Pacer() if self._options.realtime or bursts else None
+            for item in video.frames(lambda: self._packet(generation)):
+                if pacer and self._clock.wait(self._stopping, pacer.wait_s(item.pts_s, self._clock.monotonic())):
+                    return
+                yield item
             if self._options.live and not video.has_end:
                 raise SourceUnreachable(f"{redact(self._options.url)}: the source closed the stream")
 
@@ -251,20 +256,26 @@ class SourceThread:
             raise _FloorLost
         if self._stopping.is_set():
             raise _Stopped
-        self._beat = now = self._clock.monotonic()
+        now = self._clock.monotonic()
+        silence_s, self._beat = now - self._beat, now
         if not self._options.live or self._options.decode == "keyframes":
             return
         first = self._run is None or self._run.started is None
         limit_s = self._options.read_timeout_s * (_FIRST_FRAME_TIMEOUTS if first else 1.0)
-        if now - self._frame_at > limit_s:
+        # a packet after a silence may be the one that the library held back until its time-out
+        if now - self._frame_at > limit_s and silence_s < limit_s / 2:
             where = redact(self._options.url)
             raise SourceTimeout(f"{where}: packets arrive, but no picture came of them for {limit_s:.0f} s")
 
 
-def _cause(error: WorkerError) -> str:
+_CAUSES: tuple[tuple[type[WorkerError], str], ...] = (
+    (SourceDenied, "denied"),
+    (SourceTimeout, "timeout"),
+    (SourceUnreadable, "unreadable"),
+    (SourceUnreachable, "unreachable"),
+)
+
+
+def _cause(error: Exception) -> str:
     """The restart's cause, one of RESTART_CAUSES."""
-    if isinstance(error, SourceDenied):
-        return "denied"
-    if isinstance(error, SourceTimeout):
-        return "timeout"
-    return "unreadable" if isinstance(error, SourceUnreadable) else "unreachable"
+    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "fault")

@@ -63,6 +63,12 @@ class Video:
             return True
         return self._container.duration is not None and not self._options.url.lower().startswith("rtsp")
 
+    @property
+    def comes_in_bursts(self) -> bool:
+        """True for what a web server hands out faster than it happens: HLS and DASH segments, recordings."""
+        by_web = self._options.url.lower().startswith("http")
+        return by_web and (self.has_end or self._container.format.name in ("hls", "dash"))
+
     def frames(self, beat: Callable[[], None] | None = None) -> Iterator[Decoded]:
         """Decode to the end. `beat` is called for each packet of the track.
 

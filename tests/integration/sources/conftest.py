@@ -53,7 +53,7 @@ def watch() -> Iterator[Callable[..., Watching]]:
         report = SourceReport(
             restarted=lambda _, cause: restarts.append(cause),
             stuck=stuck.append,
-            died=lambda _, error: faults.append(error),
+            fault=lambda _, error: faults.append(error),
         )
         chosen: dict[str, Any] = {"live": True, "open_timeout_s": 3.0, "read_timeout_s": 2.0} | options
         source = SourceThread(SourceOptions("cam", url, **chosen), seen, SystemClock(), report)

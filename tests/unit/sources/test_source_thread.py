@@ -20,6 +20,7 @@ from worker.sources.decoded import Decoded
 from worker.sources.options import SourceOptions
 from worker.sources.report import SourceReport
 from worker.sources.source_thread import SourceThread
+from worker.sources.video import Video
 from worker.sources.watchdog import Watchdog
 
 
@@ -157,13 +158,34 @@ def test_a_fault_of_the_worker_is_told_and_counted(clip: Path, monkeypatch: pyte
 
     monkeypatch.setattr(source_thread, "Video", broken)
     seen = Recording()
-    deaths: list[BaseException] = []
-    source = reading(seen, clip, SourceReport(died=lambda _, error: deaths.append(error)))
+    deaths: list[Exception] = []
+    source = reading(seen, clip, SourceReport(fault=lambda _, error: deaths.append(error)))
     source.start()
     seen.until(finished(source))
     assert seen.changes[-1].state is State.FAILED
     assert "hunter2" not in seen.changes[-1].reason
     assert [type(error) for error in deaths] == [ZeroDivisionError]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_live_stream_outlives_a_fault_of_the_worker(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[Exception] = []
+    causes: list[str] = []
+
+    def broken_once(options: SourceOptions, report: SourceReport) -> Video:
+        if not faults:
+            raise ZeroDivisionError
+        return Video(options, report)
+
+    monkeypatch.setattr(source_thread, "Video", broken_once)
+    seen = Recording()
+    report = SourceReport(fault=lambda _, error: faults.append(error), restarted=lambda _, cause: causes.append(cause))
+    source = reading(seen, clip, report, live=True)
+    source.start()
+    seen.until(finished(source))
+    assert causes == ["fault"]
+    assert seen.states == [State.CONNECTING, State.BACKOFF, State.LIVE, State.ENDED]
+    assert len(seen.frames) == 30
 
 
 class Library:
@@ -190,6 +212,7 @@ class Library:
         pass
 
     has_end = False
+    comes_in_bursts = False
 
     def frames(self, beat: Callable[[], None]) -> Iterator[Decoded]:
         hangs, video = self.hangs, source_thread_video(self.clip)
@@ -202,8 +225,6 @@ class Library:
 
 
 def source_thread_video(clip: Path) -> Iterator[Decoded]:
-    from worker.sources.video import Video
-
     with Video(SourceOptions("clip", str(clip), live=False), SourceReport()) as video:
         yield from video.frames()
 
