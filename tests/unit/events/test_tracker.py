@@ -3,6 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.events.scenes import Actor, hidden, moments, seen, still, walking
 from worker.events.tracker import TrackedFace, Tracker, TrackerRule
@@ -171,3 +173,31 @@ def test_trackers_share_nothing() -> None:
     detection = [Detection(Box(0, 0, 50, 50), 0.9)]
     assert one.update(detection, 0.0)[0].track == other.update(detection, 0.0)[0].track == 1
     assert one.alive() == {1}
+
+
+edges = st.floats(-50, 2000)
+sizes = st.one_of(st.just(0.0), st.floats(0.1, 1500))
+detections = st.builds(
+    lambda x, y, width, height, score: Detection(Box(x, y, x + width, y + height), score),
+    edges,
+    edges,
+    sizes,
+    sizes,
+    st.floats(0, 1),
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.lists(detections, max_size=8)), max_size=12))
+def test_whatever_the_detector_says_each_face_has_its_own_number(scene: list[tuple[float, list[Detection]]]) -> None:
+    tracker, now, highest = Tracker(TrackerRule()), 0.0, 0
+    for step, found in scene:
+        now += step
+        faces = tracker.update(found, now)
+        numbers = [face.track for face in faces]
+        assert len(set(numbers)) == len(numbers)
+        assert [d for d in found if d.score >= 0.5] == [Detection(f.box, f.score) for f in faces if f.score >= 0.5]
+        assert all(face.score >= 0.1 for face in faces)
+        assert set(numbers) <= tracker.alive()
+        fresh = [number for number in numbers if number > highest]
+        assert sorted(fresh) == list(range(highest + 1, highest + 1 + len(fresh)))
+        highest += len(fresh)
