@@ -1,4 +1,4 @@
-"""Prometheus' rules: every alert is shown to fire and to stay silent, names known metrics, and stands in the runbook."""
+"""Prometheus' rules: each alert is shown to fire and to stay silent, names known metrics, stands in the runbook."""
 
 from __future__ import annotations
 
