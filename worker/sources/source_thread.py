@@ -251,20 +251,27 @@ class SourceThread:
             self._beat = self._frame_at = self._clock.monotonic()
 
     def _packet(self, generation: int) -> None:
-        """A packet came: is this thread still the one, and do pictures come of the packets?"""
+        """A packet came: is this thread still the one, is the source alive, and do pictures come of its packets?
+
+        A packet that ends a silence as long as the time-out is the one that the library held back until its own
+        time-out (its parser waits for the start of the next picture): it is no sign of life.
+        """
         if generation != self._generation:
             raise _FloorLost
         if self._stopping.is_set():
             raise _Stopped
         now = self._clock.monotonic()
         silence_s, self._beat = now - self._beat, now
-        if not self._options.live or self._options.decode == "keyframes":
+        if not self._options.live:
+            return
+        where, read_timeout_s = redact(self._options.url), self._options.read_timeout_s
+        if silence_s >= read_timeout_s:
+            raise SourceTimeout(f"{where}: nothing came for {silence_s:.1f} s")
+        if self._options.decode == "keyframes":
             return
         first = self._run is None or self._run.started is None
-        limit_s = self._options.read_timeout_s * (_FIRST_FRAME_TIMEOUTS if first else 1.0)
-        # a packet after a silence may be the one that the library held back until its time-out
-        if now - self._frame_at > limit_s and silence_s < limit_s / 2:
-            where = redact(self._options.url)
+        limit_s = read_timeout_s * (_FIRST_FRAME_TIMEOUTS if first else 1.0)
+        if now - self._frame_at > limit_s:
             raise SourceTimeout(f"{where}: packets arrive, but no picture came of them for {limit_s:.0f} s")
 
 
