@@ -80,8 +80,8 @@ def source_report(metrics: Metrics, states: StreamStates, live: bool) -> SourceR
     def gap(stream: str, cause: GapCause) -> None:
         metrics.gap(stream, cause)
 
-    def died(stream: str, error: BaseException) -> None:
-        _log.error("stream %s: a fault of the worker ended its source: %r", stream, error)
+    def fault(stream: str, error: Exception) -> None:
+        _log.error("stream %s: a fault of the worker ended a run: please report it", stream, exc_info=error)
 
     return SourceReport(
         decoded=decoded,
@@ -94,7 +94,7 @@ def source_report(metrics: Metrics, states: StreamStates, live: bool) -> SourceR
         stuck=metrics.stuck,
         stage=stage,
         camera_clock_offset=metrics.camera_clock_offset,
-        died=died,
+        fault=fault,
     )
 
 
