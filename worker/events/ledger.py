@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from worker.events import schema
 
 _KEPT = 1000  # findings kept with their text; all are counted
+_HIDING = {"spool_full", "redis_lost", "worker_restart", "taken_over"}
+"""Gaps that may hide decoded frames. What a camera never sent, or a decoder never made, has no frame number."""
 
 
 class Fault(StrEnum):
@@ -42,8 +44,8 @@ class Finding(NamedTuple):
 class Account:
     """What the records of one stream tell.
 
-    `decoded` = `events` + `skipped` + `in_gaps` + `untold` where nothing is wrong; `untold` are frames that a gap with
-    `frames: null` or a loss of records hides. `lost_records` were numbered and are gone.
+    `decoded` = `events` + `skipped` + `in_gaps` + `untold` where nothing is wrong; `untold` are decoded frames that a
+    gap with `frames: null` or a loss of records hides. `lost_records` were numbered and are gone.
     """
 
     records: int = 0
@@ -230,7 +232,7 @@ class _StreamLedger:
         self._closed = True
         run = self._state(gap.run)
         if gap.frames is None:
-            run.loose = True
+            run.loose |= gap.cause in _HIDING
             return
         run.told += gap.frames
         self.account.decoded += gap.frames

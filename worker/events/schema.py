@@ -81,7 +81,7 @@ class Emotion(_Model):
 
 
 class Stable(_Model):
-    """The track's emotion over time: smoothed (half-life 0.4 s) and with hysteresis, in seconds, not in frames."""
+    """The track's emotion over time: smoothed (half-life 0.4 s by default), with hysteresis; in seconds, not frames."""
 
     label: EmotionName
     """The emotion that the track shows; changes only when another leads by 0.15 for 250 ms."""

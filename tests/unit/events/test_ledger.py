@@ -68,8 +68,9 @@ steps: st.SearchStrategy[Step] = st.one_of(
     skips.map(lambda s: lambda book: book.status(State.STALLED, s)),
     skips.map(lambda s: lambda book: reconnect(book, s)),
     st.integers(0, 9).map(lambda n: lambda book: book.gap(GapCause.SPOOL_FULL, n)),
-    st.integers(0, 9).map(lambda n: lambda book: book.gap(GapCause.CORRUPT, None, n)),
+    st.integers(0, 9).map(lambda n: lambda book: book.gap(GapCause.TAKEN_OVER, None, n)),
     st.integers(0, 9).map(lambda n: lambda book: book.crash(n)),
+    st.sampled_from([GapCause.CORRUPT, GapCause.STALL]).map(lambda cause: lambda book: book.gap(cause, None)),
     st.integers(1, 4).map(lambda n: lambda book: book.redis_forgets(n) if n < len(book.records) else None),
 )
 
@@ -170,6 +171,17 @@ def test_a_run_that_nothing_closes() -> None:
     book.begin_run()
     book.event()
     assert faults(book.records) == [Fault.UNCLOSED]
+
+
+@pytest.mark.parametrize("cause", list(GapCause))
+def test_only_gaps_of_the_post_and_of_lost_workers_hide_decoded_frames(cause: GapCause) -> None:
+    """What a camera never sent, or a decoder never made, has no frame number: the count goes on across such gaps."""
+    book = Book()
+    book.event()
+    book.gap(cause, None, really=3)
+    book.event()
+    told_by_the_source = cause in (GapCause.SOURCE_DOWN, GapCause.STALL, GapCause.CORRUPT)
+    assert faults(book.records) == [Fault.UNEXPLAINED] * told_by_the_source
 
 
 def test_unknown_reasons_are_refused() -> None:
