@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -88,6 +89,46 @@ def test_what_has_an_end_is_read_to_its_end(watch: Watch, site: Path, name: str)
     assert cam.seen.numbers() == list(range(60))
     assert cam.seen.states == [State.CONNECTING, State.LIVE, State.ENDED]
     assert len(list(site.glob("list*.ts"))) > 1
+
+
+def test_live_hls_is_paced_not_swallowed_in_bursts(watch: Watch, tmp_path: Path) -> None:
+    """Segments of two seconds come at once; their frames are handed over one by one, and no stall is seen between."""
+    clip = write_video(tmp_path / "clip.mp4", 500, options={"g": "50", "preset": "ultrafast"})
+    folder = tmp_path / "hls"
+    folder.mkdir()
+    options = {"hls_time": "2", "hls_list_size": "4", "hls_flags": "delete_segments"}
+    gone = threading.Event()
+
+    def broadcast() -> None:
+        with (
+            av.open(str(clip)) as source,
+            av.open(str(folder / "live.m3u8"), "w", format="hls", options=options) as out,
+        ):
+            track = out.add_stream_from_template(source.streams.video[0])
+            started = time.monotonic() - 6  # three segments are there at the start
+            for packet in source.demux(video=0):
+                if packet.dts is None or gone.wait(
+                    max(0.0, started + float(packet.dts * packet.time_base) - time.monotonic())
+                ):
+                    return
+                packet.stream = track
+                out.mux(packet)
+
+    sender = threading.Thread(target=broadcast, name="test-hls", daemon=True)
+    sender.start()
+    while not (folder / "live.m3u8").exists():
+        time.sleep(0.05)
+    with web(folder) as host:
+        cam = watch(f"http://{host}/live.m3u8", read_timeout_s=1.5)
+        cam.seen.until(lambda: len(cam.seen.frames) >= 175, 20)
+        cam.source.stop(3)
+        gone.set()
+        sender.join(5)
+    numbers = cam.seen.numbers()
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    steps = [later.arrived - earlier.arrived for earlier, later in pairwise(cam.seen.frames)]
+    assert sum(step < 0.01 for step in steps) < len(steps) / 4
+    assert cam.seen.states == [State.CONNECTING, State.LIVE, State.STOPPED]
 
 
 @pytest.mark.parametrize(
