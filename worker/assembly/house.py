@@ -6,30 +6,31 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from worker.assembly.capacity import CapacityWatch, planned_warning
 from worker.assembly.consumers import ConsumerWatch
+from worker.assembly.door import source_options
+from worker.assembly.hall import HallKeys, open_hall
+from worker.assembly.photo import PhotoDesk, examples
 from worker.assembly.post import open_post, redis_target
 from worker.assembly.reports import HallReport, PostReport, StreamStates, source_report
 from worker.assembly.study import Author, StreamStudy, stream_events
 from worker.assembly.window import Vitals, open_window
-from worker.assembly.workshop import Workshop, open_workshop
+from worker.assembly.workshop import open_workshop
 from worker.clock import Clock
 from worker.errors import StageDied, WorkerError
 from worker.events.reading import Reading
 from worker.frame import State
-from worker.pipeline.batcher import Batcher, Lane
-from worker.pipeline.inference import Inference, InferenceThread
+from worker.pipeline.batcher import Lane
 from worker.pipeline.mailbox import Bell, Mailbox
 from worker.publish.queue import PublishQueue
 from worker.settings import Settings, StreamSettings
-from worker.sources.options import SourceOptions
 from worker.sources.source_thread import SourceThread
 from worker.sources.watchdog import Watchdog
 
 _log = logging.getLogger(__name__)
 _FINAL = frozenset({State.ENDED, State.FAILED, State.STOPPED})
-_CUDA_MAX_WAIT_S = 0.005
 
 
 @dataclass(slots=True)
@@ -81,7 +82,10 @@ class House:
         ids = [stream.id for stream in settings.own_streams]
         self._post = open_post(settings, ids, self._author, self._post_report, self._clock)
         self._hall_report = HallReport(metrics)
-        self._hall = self._open_hall(workshop)
+        keys = HallKeys(self._author, self._hall_report, self._failed_in("inference"))
+        self._hall = open_hall(workshop, settings.pipeline, self._bell, self._clock, keys)
+        fresh = partial(stream_events, workshop, settings.events, Reading.PHOTOS)
+        self._photos = PhotoDesk(fresh, workshop, self._bell.ring, self._clock)
         self._watchdog_beat = self._clock.monotonic()
         self._watchdog = Watchdog(self._sources, self._clock, self._watchdog_moved, self._failed_in("source-watchdog"))
         self._capacity = CapacityWatch(self._states, workshop.picture_s, self._clock, metrics.cores_needed)
@@ -97,6 +101,7 @@ class House:
         metrics.watch_inference(lambda: hall.busy_s)
         publisher.start()
         hall.start()
+        self._photos.open(hall)
         self._watchdog.start()
         if self._consumers is not None:
             self._consumers.start()
@@ -111,6 +116,8 @@ class House:
             _log.warning("%s", warning)
         for stream in streams:
             self.add(stream)
+        self._window.desks.photo = self._photos.analyse
+        self._window.desks.examples = examples()
         self._vitals.warm = True
 
     @property
@@ -177,6 +184,8 @@ class House:
         """
         end = self._clock.monotonic() + self._settings.pipeline.stop_deadline
         self._vitals.warm = False
+        self._window.desks.photo = None
+        self._photos.close()
         ended = self._stop_sources(end)
         ended &= self._stop_hall(end)
         if self._consumers is not None:
@@ -217,15 +226,6 @@ class House:
             return self._hall.join(max(0.5, 0.3 * self._left(end)))
         return True
 
-    def _open_hall(self, workshop: Workshop) -> InferenceThread:
-        inference = Inference(workshop.for_hall(), self._author.notice, self._hall_report, self._clock)
-        pipeline = self._settings.pipeline
-        wait = pipeline.max_wait
-        if wait is None:
-            wait = _CUDA_MAX_WAIT_S if workshop.choice.device == "cuda" else 0.0
-        batcher = Batcher(pipeline.max_batch)
-        return InferenceThread(inference, batcher, self._bell, self._clock, self._failed_in("inference"), wait)
-
     def _study(self, stream: StreamSettings) -> StreamStudy:
         events = stream_events(self._workshop, self._settings.events, Reading.BY_RULE, stream.min_face_px)
         return StreamStudy(events, self._author, self._hall_report.seen)
@@ -263,20 +263,3 @@ class House:
             self._wake.set()
 
         return failed
-
-
-def source_options(stream: StreamSettings, shapes: tuple[tuple[int, int], ...]) -> SourceOptions:
-    """A stream's settings as the door needs them."""
-    return SourceOptions(
-        stream=stream.id,
-        url=stream.address,
-        live=stream.live,
-        transport=stream.transport,
-        open_timeout_s=stream.open_timeout,
-        read_timeout_s=stream.read_timeout,
-        max_fps=stream.fps_limit,
-        decode=stream.decode,
-        loop=stream.loop,
-        realtime=stream.realtime,
-        shapes=shapes,
-    )

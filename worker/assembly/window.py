@@ -11,11 +11,15 @@ import av
 
 from worker import __version__
 from worker.clock import Clock
+from worker.errors import SettingsError
 from worker.frame import State
 from worker.settings import WebSettings
+from worker.web.desks import Desks
+from worker.web.guard import is_loopback
 from worker.web.health import Health, Verdict, liveness, readiness
 from worker.web.metrics import Metrics
-from worker.web.server import WebServer, create_app
+from worker.web.pages import Home
+from worker.web.server import Access, WebServer, create_app
 
 BEAT_LIMIT_S = 30.0
 """A thread that has not moved for this long is stuck: the worker is not live any more."""
@@ -60,36 +64,39 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The metrics, and the server that shows them where the port is enabled."""
+    """The metrics, the server that shows them where the port is enabled, and what can be asked there."""
 
     metrics: Metrics
     server: WebServer | None
+    desks: Desks
 
     def stop(self, seconds: float) -> bool:
         """Close the port; False: its thread still runs."""
         return self.server is None or self.server.stop(seconds)
 
 
-def open_window(settings: WebSettings, vitals: Vitals, failed: Callable[[BaseException], None]) -> Window:
-    """Make the metrics and open the port.
+def open_window(
+    settings: WebSettings, vitals: Vitals, failed: Callable[[BaseException], None], home: Home = "live"
+) -> Window:
+    """Make the metrics and open the port; `home`: which page is at `/`.
 
     Raises:
         PortError: the port cannot be had.
         SettingsError: the token's file cannot be read, or the address needs a token.
     """
-    metrics = Metrics(vitals.clock, build_labels())
+    metrics, desks = Metrics(vitals.clock, build_labels()), Desks()
     if not settings.enabled:
-        return Window(metrics, None)
-    app = create_app(
-        metrics.registry,
-        vitals.health(),
-        host=settings.host,
-        allowed_hosts=settings.allowed_hosts,
-        token=settings.secret(),
-    )
+        return Window(metrics, None, desks)
+    access = Access(settings.host, settings.allowed_hosts, settings.secret(), settings.changes)
+    if access.changes and access.token is None and not is_loopback(access.host):
+        raise SettingsError(
+            f"web.changes is true and web.host is {access.host}: whoever reaches the port could change streams; "
+            "set web.token_file, or web.host to 127.0.0.1, or web.changes to false"
+        )
+    app = create_app(metrics.registry, vitals.health(), desks, access, home)
     server = WebServer(app, settings.host, settings.port, failed)
     server.start()
-    return Window(metrics, server)
+    return Window(metrics, server, desks)
 
 
 def build_labels() -> dict[str, str]:

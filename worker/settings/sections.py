@@ -195,7 +195,7 @@ class RedisSettings(Section):
 
 
 class WebSettings(Section):
-    """The HTTP port with metrics and health."""
+    """The HTTP port: pages, API, metrics and health."""
 
     enabled: bool = Field(True, description="Open the port.")
     host: str = Field(
@@ -212,6 +212,11 @@ class WebSettings(Section):
         None, min_length=16, description="Bearer token, 16 characters or more. Better: `token_file`."
     )
     token_file: Path | None = Field(None, description="File that holds the token (a mounted secret).")
+    changes: bool = Field(
+        False,
+        description="Let the API add, change and remove streams. Where there is a token, only with it; on addresses "
+        "other than loopback there must be one.",
+    )
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:

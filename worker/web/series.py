@@ -14,7 +14,7 @@ NAMESPACE = "emotion_worker"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 BATCH_SIZES = (1, 2, 4, 8, 16)
 STAGES = ("decode", "convert", "wait", "detect", "track", "classify", "publish")
-RESTART_CAUSES = ("unreachable", "timeout", "denied", "unreadable", "source_down", "stall", "stuck")
+RESTART_CAUSES = ("unreachable", "timeout", "denied", "unreadable", "source_down", "stall", "stuck", "fault")
 PUBLISH_ERRORS = (
     "connection", "timeout", "auth", "wrongtype", "other", "loading", "readonly", "oom", "noscript", "misconf",
     "clusterdown", "noreplicas", "masterdown", "tryagain", "busy", "unblocked", "ask", "moved",

@@ -5,40 +5,71 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from worker import __version__
 from worker.errors import PortError
-from worker.web.guard import Guard
+from worker.web.answers import answer_plainly
+from worker.web.desks import Desks
+from worker.web.guard import OPEN_PATHS, Guard, SecurityHeaders
 from worker.web.health import Health, health_routes
+from worker.web.limits import Limits, Rate
+from worker.web.openapi import add_openapi
+from worker.web.pages import Home, page_routes
+from worker.web.photo import MAX_BYTES, photo_routes
+from worker.web.session import Keys, session_routes
 
 START_S = 10.0
 _DRAIN_S = 1
 """Seconds that answers under way get when the port closes."""
+_ABOUT = (
+    "What one worker sees, and how its streams are changed while it runs. Emotions say how faces appear to people who "
+    "label pictures, not what anybody feels or thinks."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask: the address that the port is bound to, its names, the token, whether changes are allowed."""
+
+    host: str
+    allowed_hosts: tuple[str, ...] = ()
+    token: str | None = None
+    changes: bool = False
 
 
 def create_app(
     registry: CollectorRegistry,
     health: Health,
-    *,
-    host: str,
-    allowed_hosts: Iterable[str] = (),
-    token: str | None = None,
+    desks: Desks,
+    access: Access,
+    home: Home = "live",
 ) -> FastAPI:
-    """All that the port serves. Pages and the API join as further routers here, behind the same guard."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, host=host, allowed_hosts=allowed_hosts, token=token)
-    app.include_router(health_routes(health))
+    """All that the port serves; `home`: which page `/` is."""
+    keys = Keys(access.token)
+    app = FastAPI(
+        title="emotion-worker", version=__version__, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None
+    )
+    app.add_middleware(Guard, host=access.host, allowed_hosts=access.allowed_hosts, keys=keys, changes=access.changes)
+    app.add_middleware(Limits, open_paths=OPEN_PATHS, photo_bytes=MAX_BYTES, reads=Rate(100, 300), writes=Rate(10, 30))
+    app.add_middleware(SecurityHeaders)
+    answer_plainly(app)
+    app.include_router(health_routes(health), include_in_schema=False)
 
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=content_type)
 
-    app.add_api_route("/metrics", metrics, methods=["GET", "HEAD"])
+    app.add_api_route("/metrics", metrics, methods=["GET", "HEAD"], include_in_schema=False)
+    for router in (page_routes(home), photo_routes(desks), session_routes(keys)):
+        app.include_router(router)
+    add_openapi(app)
     return app
 
 

@@ -17,10 +17,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from worker.clock import SystemClock
 from worker.errors import PortError
-from worker.web.guard import Guard, is_loopback
+from worker.web.desks import Desks
+from worker.web.guard import Guard, SecurityHeaders, is_loopback
 from worker.web.health import Health, Verdict
 from worker.web.metrics import Metrics
-from worker.web.server import WebServer, create_app
+from worker.web.server import Access, WebServer, create_app
+from worker.web.session import Keys
 
 TOKEN = "0123456789abcdef"
 
@@ -35,7 +37,8 @@ class House:
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> WebServer:
         health = Health(live=lambda: (True, []), ready=lambda: self.ready, started=lambda: (True, []))
-        app = create_app(self.metrics.registry, health, host=host, allowed_hosts=["Worker.example"], token=token)
+        access = Access(host, ("Worker.example",), token)
+        app = create_app(self.metrics.registry, health, Desks(), access)
         return WebServer(app, host, port, self.errors.append)
 
 
@@ -236,7 +239,7 @@ def test_a_websocket_does_not_slip_past() -> None:
     async def sent(message: Message) -> None:
         reached.append(message["type"])
 
-    guard = Guard(app, host="127.0.0.1", allowed_hosts=(), token=None)
+    guard = SecurityHeaders(Guard(app, host="127.0.0.1", allowed_hosts=(), keys=Keys(None)))
     asyncio.run(guard({"type": "websocket", "path": "/", "headers": []}, nothing, sent))
     assert reached == []
 

@@ -1,0 +1,32 @@
+"""What the port asks of the worker. The port opens first, so that health can be watched; the desks open later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.web.answers import Refusal
+
+Json = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Desks:
+    """Filled in by the worker while it starts; a desk that is None is not open (yet).
+
+    Attributes:
+        photo: the bytes of a picture file to `{"width", "height", "faces", "models"}`. May be called from any thread;
+            raises `Refusal`.
+        examples: pictures to click on the photo page, JPEG, by name.
+    """
+
+    photo: Callable[[bytes], Json] | None = None
+    examples: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def open_desk(desk: Callable[..., Any] | None) -> Callable[..., Any]:
+    """The desk, or a refusal with 503."""
+    if desk is None:
+        raise Refusal(503, "the worker is starting or stopping: try again in a few seconds", {"Retry-After": "2"})
+    return desk

@@ -1,0 +1,200 @@
+import { ABSTENTIONS, ask, bars, make, percent } from "./common.js";
+
+const MAX_BYTES = 20 * 1024 * 1024;
+const at = (id) => document.getElementById(id);
+const stage = at("stage");
+let address = null; // object URL of the picture that is shown
+let asked = 0; // the newest question: answers to older ones are dropped
+let lens = null; // the webcam's stream
+
+function say(text, kind = "") {
+  at("status").className = `status ${kind || "soft"}`;
+  at("status").textContent = text;
+}
+
+async function read(file) {
+  const mine = ++asked;
+  at("boxes").replaceChildren();
+  at("faces").replaceChildren();
+  at("shown").hidden = true;
+  if (!file.size) return say("The file is empty.", "error");
+  if (file.type && !file.type.startsWith("image/")) return say("This is not a picture: use a JPEG, PNG, WebP or BMP file.", "error");
+  if (file.size > MAX_BYTES) return say("The picture is too large: at most 20 MiB.", "error");
+  show(file);
+  say("Reading the picture …", "busy");
+  const form = new FormData();
+  form.append("picture", file, "picture");
+  try {
+    const answer = await ask("/api/v1/photo", { method: "POST", body: form });
+    if (mine === asked) tell(answer);
+  } catch (problem) {
+    if (mine === asked) say(sentence(problem.message), "error");
+  }
+}
+
+function show(file) {
+  if (address) URL.revokeObjectURL(address);
+  address = URL.createObjectURL(file);
+  const picture = at("picture");
+  picture.onload = () => {
+    at("shown").hidden = false;
+    at("empty").hidden = true;
+  };
+  picture.onerror = () => {
+    at("shown").hidden = true;
+    at("empty").hidden = false;
+  };
+  picture.src = address;
+}
+
+const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
+
+function verdict(face) {
+  return face.emotion ? `${face.emotion.label} ${percent(face.emotion.confidence)}` : ABSTENTIONS[face.abstained] || "not read";
+}
+
+function tell(answer) {
+  at("models").textContent = `${answer.models.detector} · ${answer.models.classifier}`;
+  // from left to right, as a person would name them
+  const faces = [...answer.faces].sort((a, b) => a.box[0] - b.box[0]);
+  if (!faces.length) return say("No face was found. A face should be at least 20 pixels wide and look towards the camera.", "");
+  const told = faces.map((face, i) => (faces.length > 1 ? `face ${i + 1}: ${verdict(face)}` : verdict(face)));
+  say(sentence(`${faces.length === 1 ? "one face" : `${faces.length} faces`}, ${told.join("; ")}`));
+  faces.forEach((face, i) => {
+    const card = cardOf(face, i + 1);
+    const box = boxOf(face, i + 1, answer);
+    for (const [one, other] of [[card, box], [box, card]]) {
+      const mark = (on) => [one, other].forEach((element) => element.classList.toggle("on", on));
+      one.addEventListener("mouseenter", () => mark(true));
+      one.addEventListener("mouseleave", () => mark(false));
+      one.addEventListener("focus", () => mark(true));
+      one.addEventListener("blur", () => mark(false));
+    }
+    box.addEventListener("click", () => card.scrollIntoView({ block: "nearest", behavior: "smooth" }));
+    at("faces").append(card);
+    at("boxes").append(box);
+  });
+}
+
+function boxOf(face, number, { width, height }) {
+  const [x, y, w, h] = face.box;
+  const hue = face.emotion ? face.emotion.label : "abstained";
+  const label = make("span", { text: `${number}  ${face.emotion ? verdict(face) : "?"}` });
+  const box = make("button", { type: "button", cls: `box of-${hue}`, "aria-label": `Face ${number}: ${verdict(face)}` }, label);
+  box.classList.toggle("low", y < height * 0.08);
+  const within = (value, most) => Math.min(Math.max(value, 0), most);
+  const [left, top] = [within(x, width), within(y, height)];
+  box.style.left = `${(left / width) * 100}%`;
+  box.style.top = `${(top / height) * 100}%`;
+  box.style.width = `${((within(x + w, width) - left) / width) * 100}%`;
+  box.style.height = `${((within(y + h, height) - top) / height) * 100}%`;
+  return box;
+}
+
+function cardOf(face, number) {
+  const hue = face.emotion ? face.emotion.label : "abstained";
+  const values = [["detected", percent(face.score)]];
+  if (face.quality) {
+    values.push(["size", `${Math.round(face.quality.size_px)} px`], ["sharpness", face.quality.sharpness.toFixed(2)], ["brightness", face.quality.brightness.toFixed(2)]);
+  }
+  const quality = make("dl", { cls: "quality" }, ...values.map(([name, value]) => make("div", {}, make("dt", { text: name }), make("dd", { text: value }))));
+  const body = face.emotion
+    ? bars(face.emotion.probabilities)
+    : make("p", { cls: "why small", text: `No emotion is said of this face: ${ABSTENTIONS[face.abstained] || "it was not read"}.` });
+  return make(
+    "li",
+    { cls: `card face of-${hue}` },
+    make("header", {}, make("h3", { text: `Face ${number}` }), make("span", { cls: "verdict", text: face.emotion ? verdict(face) : "abstained" })),
+    body,
+    quality,
+  );
+}
+
+function firstPicture(list) {
+  const files = [...(list || [])];
+  return files.find((file) => file.type.startsWith("image/")) || files[0];
+}
+
+at("choose").addEventListener("change", (event) => {
+  const file = event.target.files[0];
+  event.target.value = "";
+  if (file) read(file);
+});
+document.addEventListener("paste", (event) => {
+  const file = firstPicture(event.clipboardData?.files);
+  if (file) read(file);
+});
+for (const name of ["dragenter", "dragover"]) {
+  document.addEventListener(name, (event) => {
+    event.preventDefault();
+    stage.classList.add("over");
+  });
+}
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) stage.classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  stage.classList.remove("over");
+  const file = firstPicture(event.dataTransfer?.files);
+  if (file) read(file);
+});
+for (const button of document.querySelectorAll(".example")) {
+  button.addEventListener("click", async () => {
+    const answer = await fetch(`/api/v1/examples/${button.dataset.name}`).catch(() => null);
+    if (answer?.ok) read(await answer.blob());
+    else say("The worker is still starting: try again in a few seconds.", "error");
+  });
+}
+
+function cameraShown(on) {
+  at("camera").hidden = !on;
+  at("shoot").hidden = !on;
+  at("webcam-off").hidden = !on;
+  at("webcam").hidden = on;
+  at("choose-label").hidden = on;
+  at("examples").hidden = on;
+  if (on) {
+    at("shown").hidden = true;
+    at("empty").hidden = true;
+  } else if (at("shown").hidden) at("empty").hidden = false;
+}
+
+function stopCamera() {
+  lens?.getTracks().forEach((track) => track.stop());
+  lens = null;
+  cameraShown(false);
+}
+
+at("webcam").addEventListener("click", async () => {
+  try {
+    lens = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
+  } catch (error) {
+    const told = { NotAllowedError: "The browser was not allowed to use the webcam.", NotFoundError: "There is no webcam." };
+    return say(told[error.name] || "The webcam cannot be used.", "error");
+  }
+  at("video").srcObject = lens;
+  await at("video").play();
+  cameraShown(true);
+  at("shoot").focus();
+});
+at("webcam-off").addEventListener("click", () => {
+  stopCamera();
+  at("webcam").focus();
+});
+at("shoot").addEventListener("click", () => {
+  const video = at("video");
+  const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  canvas.toBlob((blob) => {
+    stopCamera();
+    if (blob) read(blob);
+  }, "image/jpeg", 0.95);
+});
+addEventListener("pagehide", stopCamera);
+
+if (!navigator.mediaDevices?.getUserMedia) {
+  at("webcam").disabled = true;
+  at("webcam-note").hidden = false;
+  at("webcam-note").textContent = "The webcam works on https or localhost only: browsers do not give it to other addresses.";
+}
