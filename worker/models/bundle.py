@@ -29,7 +29,8 @@ DETECTOR_SHAPES = ((640, 384), (576, 416), (512, 480), (416, 576), (384, 640))
 """The five input shapes (width, height) of a detector: at most 245,760 pixels, one for each usual aspect."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Shape = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+Side = Annotated[int, Field(gt=0, multiple_of=32)]  # both networks halve their input five times
+Shape = tuple[Side, Side]
 
 
 class _Part(BaseModel):
@@ -114,13 +115,6 @@ class DetectorManifest(_Manifest):
     box_convention: BoxConvention = "tight"
     thresholds: DetectorThresholds
 
-    @field_validator("input_shapes")
-    @classmethod
-    def _multiples_of_32(cls, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        if any(side % 32 for shape in shapes for side in shape):
-            raise ValueError("a detector's input sides are multiples of 32")
-        return shapes
-
 
 class ClassifierManifest(_Manifest):
     """An emotion classifier. Its input is (bilinear(crop to the input shape) - `mean`) / `scale`."""
@@ -188,21 +182,20 @@ def load_bundle(path: Path, task: Task) -> Bundle[DetectorManifest] | Bundle[Cla
     Raises:
         BundleError: one line that says what is wrong with which file, and what to do.
     """
-    raw = _read(path)
-    content = _parse(path, raw)
+    raw, content = _read(path)
     if content.get("task") != task:
         raise BundleError(f"bundle {path} is a {content.get('task')!r}, not a {task}: give the folder of a {task}")
     sha256 = hashlib.sha256(raw).hexdigest()
+    bundle: Bundle[DetectorManifest] | Bundle[ClassifierManifest]
     try:
         if task == "detector":
-            detector = Bundle(path, DetectorManifest.model_validate(content), sha256)
-            _check_files(path, detector.manifest.files)
-            return detector
-        classifier = Bundle(path, ClassifierManifest.model_validate(content), sha256)
+            bundle = Bundle(path, DetectorManifest.model_validate(content), sha256)
+        else:
+            bundle = Bundle(path, ClassifierManifest.model_validate(content), sha256)
     except ValidationError as error:
         raise BundleError(f"bundle {path}: {MANIFEST}: {_first_of(error)}; export the bundle again") from error
-    _check_files(path, classifier.manifest.files)
-    return classifier
+    _check_files(path, bundle.manifest.files)
+    return bundle
 
 
 def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Bundle[Manifest]:
@@ -270,23 +263,19 @@ def _entry(path: Path) -> FileEntry:
     return FileEntry(bytes=path.stat().st_size, sha256=digest)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, dict[str, JsonValue]]:
     if not path.is_dir():
         raise BundleError(f"bundle {path} is no folder: give the folder that holds {MANIFEST}")
     try:
-        return (path / MANIFEST).read_bytes()
+        raw = (path / MANIFEST).read_bytes()
+        content = json.loads(raw)
     except OSError as error:
         raise BundleError(f"bundle {path}: {MANIFEST} cannot be read ({error.strerror}): export it again") from error
-
-
-def _parse(path: Path, raw: bytes) -> dict[str, JsonValue]:
-    try:
-        content = json.loads(raw)
     except ValueError as error:
         raise BundleError(f"bundle {path}: {MANIFEST} is no JSON ({error}): export the bundle again") from error
     if not isinstance(content, dict):
         raise BundleError(f"bundle {path}: {MANIFEST} is no JSON object: export the bundle again")
-    return content
+    return raw, content
 
 
 def _check_files(path: Path, entries: Mapping[str, FileEntry]) -> None:
