@@ -13,7 +13,7 @@ from worker.errors import SettingsError
 from worker.settings.section import Section, read_secret_file
 from worker.settings.values import STREAM_ID, Duration, Fps, SecretUrl
 
-LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "rtp"})
+LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp"})
 LIVE_FPS = 10.0
 
 
