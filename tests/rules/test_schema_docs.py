@@ -63,3 +63,12 @@ def test_the_text_has_the_constants_of_the_code() -> None:
     assert f"led by {rule.lead} for {rule.lead_for_s * 1000:.0f} ms" in text
     assert f"stood for {rule.dwell_s * 1000:.0f} ms" in text
     assert f"until it is {rule.forget_s:.0f} s old" in text
+
+
+def test_the_command_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (DOCS / "events.md").read_text()
+    (tmp_path / "events.md").write_text(page.replace("Milliseconds", "Hours"))
+    monkeypatch.setattr(schema_docs, "DOCS", tmp_path)
+    schema_docs.main()
+    assert "Milliseconds" in (tmp_path / "events.md").read_text()
+    assert {path.name for path in (tmp_path / "schema").iterdir()} == set(schema_docs.schemas())

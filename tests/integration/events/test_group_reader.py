@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import redis
 
 from tests.integration.events.conftest import Store
@@ -102,3 +103,25 @@ def test_unreadable_entries_are_given_so_that_they_can_be_acknowledged(client: r
     assert [type(item) for item in items] == [Received, Unreadable]
     a.ack(items)
     assert GroupReader(client, "sink", "a").read() == []
+
+
+def test_iteration_waits_and_errors_of_other_kinds_are_told(client: redis.Redis, store: Store) -> None:
+    store(book("lobby", 2).records)
+    items = iter(GroupReader(client, "sink", "a"))
+    assert seqs([next(items), next(items)]) == [1, 2]
+    client.set(events_key("door"), "a string")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        GroupReader(client, "sink", "a", streams=["door"]).read()
+
+
+def test_a_stream_that_turns_into_something_else_is_told(client: redis.Redis, store: Store) -> None:
+    store(book("lobby", 1).records)
+    reader = GroupReader(client, "sink", "a")
+    reader.read()
+    client.set(events_key("lobby"), "a string")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        reader.read()
+
+
+def test_nothing_known_yet(client: redis.Redis) -> None:
+    assert GroupReader(client, "sink", "a").read(wait_s=0.05) == []

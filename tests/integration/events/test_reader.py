@@ -4,10 +4,12 @@ import json
 import threading
 import time
 
+import pytest
 import redis
 
 from tests.integration.events.conftest import Store
 from tests.unit.events.records import Book
+from worker.embedded_redis import EmbeddedRedis
 from worker.events.consumer import Item, Missing, Position, Reader, Received, Unreadable
 from worker.events.schema import STREAMS_KEY, FrameEvent, GapRecord, StatusRecord, events_key
 from worker.frame import GapCause, State
@@ -166,3 +168,17 @@ def test_iteration_and_text_answers(client: redis.Redis, store: Store) -> None:
     with redis.Redis(host=kwargs["host"], port=kwargs["port"], decode_responses=True) as texts:
         items = iter(Reader(texts))
         assert told([next(items), next(items), next(items)]) == [1, 2, 3]
+
+
+def test_it_goes_on_after_the_server_was_away(redis_server: EmbeddedRedis, client: redis.Redis, store: Store) -> None:
+    records = book("lobby", 6).records
+    store(records[:3])
+    reader = Reader(client)
+    assert told(reader.read(limit=2)) == [1, 2]
+    redis_server.stop(kill=True)
+    with pytest.raises(redis.ConnectionError):
+        reader.read()
+    redis_server.start()
+    assert told(reader.read()) == [3]
+    store(records[3:])
+    assert told(reader.read()) == [4, 5, 6]
