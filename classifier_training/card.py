@@ -61,7 +61,7 @@ def _figures(name: str, by_precision: Any) -> str:
     for title, key in rows.items():
         if first.get(key) is not None:
             lines.append(f"| {title} | {' | '.join(f'{by_precision[p][key]:.3f}' for p in precisions)} |")
-    for key, title in _CONDITIONS.items():
+    for key, title in _CONDITIONS.items() if "robustness" in first else ():
         found = [by_precision[p].get("robustness", {}).get(key) for p in precisions]
         lines.append(f"| accuracy, {title} | {' | '.join('' if v is None else f'{v:.3f}' for v in found)} |")
     lines += ["", "| emotion | precision | recall | F1 | pictures |", "|---|---|---|---|---|"]

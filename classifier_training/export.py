@@ -123,7 +123,7 @@ def manifest_for(weights: RunWeights, calibration: Calibration, crop: Crop, vers
 
 
 def measured(bundle: Path, sets: dict[str, FaceSet], train: FaceSet | None) -> dict[str, Any]:
-    """Figures of a bundle for each named set at both precisions; the camera conditions at the CPU's own one alone."""
+    """Figures of a bundle for each named set at both precisions; camera conditions on the last set at the first."""
     figures: dict[str, Any] = {}
     precisions: tuple[Literal["auto", "f32"], ...] = ("auto", "f32")
     for name, faces in sets.items():
@@ -133,7 +133,7 @@ def measured(bundle: Path, sets: dict[str, FaceSet], train: FaceSet | None) -> d
             if predictor.compute_precision in figures[name]:
                 continue
             found = measure_all(predictor, faces, LABEL_SETS[7], train if name == "public_test" else None)
-            if precision == "auto":
+            if precision == "auto" and name == list(sets)[-1]:
                 found |= measure_robustness(predictor, faces, LABEL_SETS[7])
             figures[name][predictor.compute_precision] = {key: found[key] for key in _MANIFEST_FIGURES if key in found}
     return figures
