@@ -33,6 +33,7 @@ contracts: $(VENV)/.dev
 
 gpu-check: $(VENV)/.train  ## Run every CUDA test and a short benchmark; without a CUDA device say so
 	$(RUN) worker.models.gpu_check
+	$(RUN) pytest tests/gpu -q -p no:randomly
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
   --custom-compile-command "make lock" --override requirements/overrides.in --constraint requirements/constraints.in pyproject.toml

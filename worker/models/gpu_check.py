@@ -105,3 +105,7 @@ def _pictures(bundle: Bundle[DetectorManifest]) -> npt.NDArray[np.uint8]:
 def _faces(bundle: Bundle[ClassifierManifest]) -> npt.NDArray[np.float32]:
     side = bundle.manifest.input_size
     return np.random.default_rng(0).normal(size=(8, 1, side, side)).astype(np.float32)
+
+
+if __name__ == "__main__":
+    raise SystemExit(gpu_check(print))
