@@ -114,9 +114,12 @@ def connect(target: RedisTarget) -> Client:
         return master
     try:
         startup = [ClusterNode(host, port) for host, port in nodes]  # type: ignore[no-untyped-call]
-        return RedisCluster(startup_nodes=startup, **options)
+        # While it asks for the map it may try other nodes: the first that the map names may be away.
+        client = RedisCluster(startup_nodes=startup, **options | {"retry": Retry(NoBackoff(), 3)})
     except CLIENT_ERRORS as error:
         raise classify(error, target.where) from None
+    client.set_retry(Retry(NoBackoff(), 0))
+    return client
 
 
 def classify(error: ClientError, where: str) -> RedisError:

@@ -27,6 +27,7 @@ from worker.publish.scripts import Call, Claimed, Failure, Fenced, Lost, Numbere
 STALE_AFTER = 15.0  # seconds of silence after which another worker may take a stream (design 12.3)
 _BEAT_EVERY = 4.0  # seconds; at most 5 are promised
 _CLAIM_AGAIN = 0.5  # seconds added to the rest of the owner's time, and the least between two claims
+_MAX_OWED = 100
 _HISTORY_STEP = 1.0  # seconds
 _HISTORY_LENGTH = 600
 
@@ -84,6 +85,8 @@ class Lane:
         self._left: Unsent | None = None
         self._releasing = False
         self._asked = False  # the last call is the hold's
+        self._beside: list[Call] = []  # the calls after the first, without the hold's
+        self._owed: deque[Call] = deque(maxlen=_MAX_OWED)  # copies and announcements that failed
         self._failures = 0
         self._not_before = 0.0  # monotonic seconds
         self._hold = Hold(queue, settings.trimming, settings.hold_for)
@@ -133,22 +136,14 @@ class Lane:
                 return []
             if now < self._due and not self._closing:
                 return []
-            claim = scripts.claim_call(self.stream, who.writer, who.worker, STALE_AFTER)
-            return [claim, scripts.announce_call(self.stream)]
+            return [scripts.claim_call(self.stream, who.writer, who.worker, STALE_AFTER)]
         if self._state is _State.GONE:
             return []
         self._fill()
         self._releasing = self._closing and not self._batch and self._lost is None
         if self._releasing:
             return [scripts.release_call(self.stream, who.writer, self._epoch, clean=True)]
-        question = self._hold.calls(now)
-        self._asked = bool(question)
-        if not self._batch and self._lost is None:
-            life = [self._append([]), scripts.announce_call(self.stream)]
-            return [*life, *question] if question or now >= self._due else []
-        records = self._numbered()
-        status = [scripts.status_call(record) for record in records if record[1].startswith("emotion.status.")]
-        return [self._append(records), *status, *question]
+        return self._append_and_copies(now)
 
     def give_up(self) -> list[Call]:
         """The deadline is over: let another worker have the stream at once, but tell it that records are missing."""
@@ -173,6 +168,8 @@ class Lane:
             self._leave()
         else:
             self._on_append(scripts.append_answer(reply), now)
+            beside = zip(self._beside, replies[1:], strict=False)
+            self._owed = deque((call for call, other in beside if isinstance(other, Failure)), maxlen=_MAX_OWED)
             if self._asked and not isinstance(replies[-1], Failure):
                 self._hold.answer(replies[-1])
 
@@ -194,6 +191,19 @@ class Lane:
             pairs.insert(0, (self._high, self._lost))
         return [(seq, draft.type, draft.encode(self._epoch, seq)) for seq, draft in pairs]
 
+    def _append_and_copies(self, now: float) -> list[Call]:
+        """The batch or, when it is time, a sign of life; with it what goes to keys on other nodes of a cluster."""
+        question = self._hold.calls(now)
+        self._asked = bool(question)
+        records = self._numbered()
+        if not records and not question and now < self._due:
+            return []
+        self._beside = [*self._owed]
+        if not records and not self._owed:
+            self._beside.append(scripts.announce_call(self.stream))
+        self._beside += [scripts.status_call(record) for record in records if record[1].startswith("emotion.status.")]
+        return [self._append(records), *self._beside, *question]
+
     def _append(self, records: Sequence[Numbered]) -> Call:
         run = self._batch[-1].run if self._batch else self._run
         settings = self._settings
@@ -211,8 +221,9 @@ class Lane:
             return
         first = self._epoch == 0
         self._epoch = answer.epoch
+        self._owed.append(scripts.announce_call(self.stream))
         self._state = _State.HELD
-        self._due = now + _BEAT_EVERY
+        self._due = now  # announce it at once, quiet or not
         if first:
             self._high = self._acked = answer.seq
             if answer.open_run and answer.seq:

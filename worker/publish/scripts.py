@@ -38,6 +38,7 @@ class Script:
 
 
 APPEND, CLAIM, RELEASE, UNREAD = Script("append"), Script("claim"), Script("release"), Script("unread")
+_SCRIPTS = (APPEND, CLAIM, RELEASE, UNREAD)
 
 Argument = str | bytes | int
 
@@ -195,7 +196,7 @@ class Connection:
             client = self._client = self._client or self._connect()
             replies = self._send(client, calls)
             if any(isinstance(reply, exceptions.NoScriptError) for reply in replies):
-                for script in (APPEND, CLAIM, RELEASE, UNREAD):
+                for script in _SCRIPTS:
                     client.script_load(script.text)
                 replies = self._send(client, calls)
         except CLIENT_ERRORS as error:
@@ -220,25 +221,33 @@ class Connection:
         return list(pipeline.execute(raise_on_error=False))
 
     def _send_each(self, client: RedisCluster, calls: Sequence[Call]) -> list[Any]:
-        """One after another (redis-py refuses scripts in a cluster's pipeline). A node that is away is asked once."""
+        """One after another (redis-py refuses scripts in a cluster's pipeline). A node that is away is asked once.
+
+        redis-py itself asks for the cluster's map again after a node did not answer or had moved a slot.
+        """
         replies: list[Any] = []
         away: dict[str, ClientError] = {}
         for call in calls:
-            node = client.get_node_from_key(call.key)  # type: ignore[no-untyped-call]
-            name = node.name if node is not None else ""
-            if name in away:
-                replies.append(away[name])
-                continue
+            name = ""
             try:
-                replies.append(client.execute_command(*call.words))  # type: ignore[no-untyped-call]
+                node = client.get_node_from_key(call.key)  # type: ignore[no-untyped-call]
+                name = node.name if node is not None else ""
+                replies.append(away[name] if name in away else _run(client, call))
             except exceptions.ResponseError as error:
                 replies.append(error)
             except CLIENT_ERRORS as error:
                 away[name] = error
                 replies.append(error)
-        if away:
-            self.close()  # the next call asks for the map again: a replica may have been promoted
         return replies
 
     def _failure(self, error: ClientError) -> Failure:
         return Failure(classify(error, self._where), kind_of(error))
+
+
+def _run(client: RedisCluster, call: Call) -> Any:
+    """Run `call` on its node; a script that the node has forgotten goes there whole, without asking the others."""
+    try:
+        return client.execute_command(*call.words)  # type: ignore[no-untyped-call]
+    except exceptions.NoScriptError:
+        text = next(script.text for script in _SCRIPTS if script.sha == call.words[1])
+        return client.execute_command("EVAL", text, *call.words[2:])  # type: ignore[no-untyped-call]

@@ -37,6 +37,14 @@ class Talk:
         assert script(self.ask()) == CLAIM.sha
         self.tell(b"OK", epoch, seq, run, b"edge-1", 0)
 
+    def claim_and_announce(self) -> None:
+        """Ours, and known to all."""
+        self.claim()
+        self.frames(0)
+        assert self.ask()[1].words == ("SADD", "emotion:streams", "a")
+        self.tell(b"OK", 1)
+        self.reports.drafts.clear()
+
     def frames(self, *indices: int) -> None:
         for index in indices:
             self.queue.put(frame_draft("a", index))
@@ -91,16 +99,34 @@ def test_a_lost_claim_answer_or_outage_changes_nothing() -> None:
 
 def test_statuses_are_copied_and_beats_come_when_it_is_quiet() -> None:
     talk = Talk()
-    talk.claim()
+    talk.claim_and_announce()
     assert talk.ask() == []
     talk.queue.put(status_draft("a", "live"))
     calls = talk.ask()
     assert calls[1].words[:2] == ("XADD", "emotion:status")
-    talk.tell(b"OK", 1)
+    talk.tell(b"OK", 2)
     assert talk.ask() == []
     talk.now = talk.lane.due(talk.now)
     assert talk.now <= 105.0, "at least every five seconds"
     assert numbers(talk.ask()) == []
+
+
+def test_copies_and_announcements_that_fail_alone_come_again() -> None:
+    talk = Talk()
+    talk.claim()
+    talk.queue.put(status_draft("a", "live"))
+    away = Failure(RedisUnavailable("away"), "connection")
+    first = talk.ask()
+    assert [call.words[0] for call in first] == ["EVALSHA", "SADD", "XADD"]
+    talk.lane.answer([[b"OK", 1], away, away], talk.now)
+    talk.frames(0)
+    assert talk.ask()[1:] == first[1:]
+    talk.lane.answer([[b"OK", 2], away, b"1-0"], talk.now)
+    talk.frames(1)
+    assert talk.ask()[1:] == first[1:2]
+    talk.tell(b"OK", 3)
+    talk.frames(2)
+    assert talk.ask()[1:] == []
 
 
 def test_an_unclean_end_becomes_a_gap_before_the_first_record() -> None:
