@@ -1,0 +1,146 @@
+"""Which faces the worker tells on the shared clips, against boxes that were checked by eye.
+
+`tests/data/clip_boxes.json` has the boxes of every 5th frame. A false face is a track that lasts 0.3 s or longer and
+whose median IoU with any box is under 0.1; heads under 16 px are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from tests.acceptance.command import emotion_worker, errors_of, records_of
+from tests.shared_data import shared
+from worker.face import Box
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+TRUTH: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "clip_boxes.json").read_text())
+CLIPS: dict[str, Any] = TRUTH["clips"]
+EVERY: int = TRUTH["every"]
+FACELESS = [name for name, clip in CLIPS.items() if not clip["faces"]]
+MISPRINTED = ["asl_brother.mkv", "wall_9faces_1080p.mp4"]
+"""Clips with large skulls printed on hoodies."""
+
+
+class Sighting(NamedTuple):
+    """One box of a track at one frame."""
+
+    frame: int
+    at_s: float
+    box: Box
+
+
+class Told(NamedTuple):
+    """What the worker told of one clip: boxes by frame, and sightings by track."""
+
+    frames: dict[int, list[Box]]
+    tracks: dict[int, list[Sighting]]
+    times: dict[int, float]
+
+
+def told(clip: str, folder: Path) -> Told:
+    out = folder / f"{clip}.jsonl"
+    result = emotion_worker("analyze", shared(f"clips/{clip}"), "--out", out, timeout=900)
+    assert result.returncode == 0, errors_of(result)
+    heard = Told({}, defaultdict(list), {})
+    for event in records_of(out):
+        if event["type"] != "emotion.frame.v1":
+            continue
+        index, at_s = event["frame"]["index"], event["frame"]["pts_s"]
+        boxes = [(face["track"], Box(x, y, x + w, y + h)) for face in event["faces"] for x, y, w, h in [face["box"]]]
+        heard.frames[index], heard.times[index] = [box for _, box in boxes], at_s
+        for track, box in boxes:
+            heard.tracks[track].append(Sighting(index, at_s, box))
+    return heard
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
+    """Every clip, analysed by the command as a user calls it."""
+    folder = tmp_path_factory.mktemp("clips")
+    return {clip: told(clip, folder) for clip in CLIPS}
+
+
+def truth_at(clip: dict[str, Any], frame: int) -> list[Box]:
+    """Boxes of the nearest checked frame, ignored places among them."""
+    nearest = min(round(frame / EVERY) * EVERY, (clip["frames"] - 1) // EVERY * EVERY)
+    return [Box(*box) for box in clip["faces"].get(str(nearest), []) + clip.get("ignore", [])]
+
+
+def false_tracks(clip: dict[str, Any], heard: Told) -> list[tuple[int, float]]:
+    """Track and length in s of each false face."""
+    found = []
+    for track, sightings in heard.tracks.items():
+        length = sightings[-1].at_s - sightings[0].at_s
+        size = np.median([np.sqrt(seen.box.width * seen.box.height) for seen in sightings])
+        overlap = np.median(
+            [max((seen.box.iou(box) for box in truth_at(clip, seen.frame)), default=0.0) for seen in sightings]
+        )
+        if length >= 0.3 and size >= 16 and overlap < 0.1:
+            found.append((track, round(length, 2)))
+    return found
+
+
+def recall(clip: dict[str, Any], heard: Told) -> tuple[int, int]:
+    """Checked faces that the worker tells at IoU 0.4, and all that count."""
+    found = total = 0
+    low, high = clip.get("not_counted_s", (np.inf, -np.inf))
+    for frame, boxes in clip["faces"].items():
+        if low <= heard.times[int(frame)] <= high:
+            continue
+        seen = heard.frames[int(frame)]
+        found += sum(any(Box(*box).iou(other) >= 0.4 for other in seen) for box in boxes)
+        total += len(boxes)
+    return found, total
+
+
+def test_the_boxes_are_whole() -> None:
+    """The file itself: it must not excuse the worker by saying nothing."""
+    assert sum(len(boxes) for clip in CLIPS.values() for boxes in clip["faces"].values()) == 738
+    assert len(FACELESS) == 7
+    for name, clip in CLIPS.items():
+        width, height = clip["size"]
+        for frame, boxes in clip["faces"].items():
+            assert int(frame) % EVERY == 0
+            assert int(frame) < clip["frames"]
+            for x_min, y_min, x_max, y_max in boxes:
+                assert 0 <= x_min < x_max <= width, (name, frame)
+                assert 0 <= y_min < y_max <= height, (name, frame)
+    steady = {"asl_book.mkv": 1, "wall_9faces_1080p.mp4": 9, "woman_sad_then_happy_360p.mp4": 1}
+    for name, count in steady.items():
+        assert len(CLIPS[name]["faces"]) == -(-CLIPS[name]["frames"] // EVERY)
+        assert {len(boxes) for boxes in CLIPS[name]["faces"].values()} == {count}
+    timeline = CLIPS["timeline_0123_faces_720p.mp4"]["faces"]
+    assert {int(frame): len(boxes) for frame, boxes in timeline.items()} == {
+        frame: frame // 60 for frame in range(60, 240, EVERY)
+    }
+
+
+def test_every_frame_is_told(everything: dict[str, Told]) -> None:
+    for name, heard in everything.items():
+        assert sorted(heard.frames) == list(range(CLIPS[name]["frames"])), name
+
+
+def test_faces_are_found(everything: dict[str, Told]) -> None:
+    counts = {name: recall(CLIPS[name], heard) for name, heard in everything.items() if CLIPS[name]["faces"]}
+    found, total = (sum(part) for part in zip(*counts.values(), strict=True))
+    assert found / total >= 0.95, counts
+
+
+def test_where_no_face_is_almost_none_is_told(everything: dict[str, Told]) -> None:
+    false = {name: false_tracks(CLIPS[name], everything[name]) for name in FACELESS}
+    seconds = sum(max(everything[name].times.values()) for name in FACELESS)
+    assert seconds > 80, "86 s of film"
+    assert sum(len(tracks) for tracks in false.values()) <= 1, false
+
+
+def test_printed_skulls_are_no_faces(everything: dict[str, Told]) -> None:
+    assert {name: false_tracks(CLIPS[name], everything[name]) for name in MISPRINTED} == {
+        name: [] for name in MISPRINTED
+    }
