@@ -12,10 +12,10 @@ LICENCE_DATA = (
 
 CARD = """# {name} {version}
 
-A face detector: YOLO11n with one class, class branch {class_width} wide, {gmac} GMAC a picture at 640x384.
+A face detector: YOLO11n with one class, class branch {class_width} wide, {gmac} GMAC a picture at most.
 
 ## Use
-Input: a letterboxed picture in one of five shapes of at most 245,760 px, BGR, full range (see manifest.json).
+Input: a letterboxed picture in one of the manifest's shapes ({shapes}), BGR, full range.
 Output: boxes and scores. A box is **tight**: forehead to chin, without hair and ears, as WIDER FACE's labels.
 Working threshold {threshold:.3f}: {threshold_source}.
 
@@ -48,6 +48,7 @@ def write_card(manifest: dict[str, Any], threshold_source: str, training: str) -
         name=manifest["name"],
         version=manifest["version"],
         class_width=manifest["class_width"],
+        shapes=", ".join(f"{width}x{height}" for width, height in manifest["input_shapes"]),
         gmac=manifest["gmac"],
         threshold=manifest["thresholds"]["score"],
         threshold_source=threshold_source,

@@ -168,17 +168,27 @@ class BundleDetector:
         return Seen(best_first(boxes), letterbox.inner_width / letterbox.width)
 
 
-OTHERS: dict[str, Callable[[Path], Detector]] = {"yunet": YuNet, "retinaface": RetinaFace}
+def _faster_rcnn(path: Path) -> Detector:
+    from detector_training.faster_rcnn import FasterRCNN
+
+    return FasterRCNN(path)
+
+
+OTHERS: dict[str, Callable[[Path], Detector]] = {
+    "yunet": YuNet,
+    "retinaface": RetinaFace,
+    "faster_rcnn": _faster_rcnn,
+}
 
 
 def open_other(path: Path) -> Detector:
-    """A detector by its file: the name tells which it is (`yunet*.onnx`, `retinaface*.onnx`).
+    """A detector by its file: the name tells which it is (`yunet*.onnx`, `retinaface*.onnx`, `faster_rcnn*.pt`).
 
     Raises:
         DataError: the file is missing or none of the known ones.
     """
     if not path.is_file():
-        raise DataError(f"{path} is missing: name the ONNX file of a detector")
+        raise DataError(f"{path} is missing: name the file of a detector")
     for prefix, make in OTHERS.items():
         if path.name.lower().startswith(prefix):
             try:

@@ -148,7 +148,7 @@ def _parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, action="append", required=True, help="YOLO folder (images/, labels/, ignore/); repeatable")
     add("--bundle", type=Path, default=SHIPPED, help="detector bundle (the shipped one)")
-    add("--detector", type=Path, help="yunet*.onnx or retinaface*.onnx instead of a bundle")
+    add("--detector", type=Path, help="yunet*.onnx, retinaface*.onnx or faster_rcnn*.pt instead of a bundle")
     add("--list", type=Path, help="score only the pictures of this file (SET/images/NAME a line)")
     add("--prefix", default="", help="score only pictures whose names begin so (val_ and train_ of WIDER FACE)")
     add("--threshold", type=float, help="working threshold (the bundle's own, or 0.5)")

@@ -12,7 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,15 +20,15 @@ from torch import Tensor
 
 from detector_training.card import LICENCE_CODE, LICENCE_DATA, write_card
 from detector_training.copies import read_names
-from detector_training.detectors import BundleDetector
+from detector_training.detectors import BUDGET, BundleDetector
 from detector_training.errors import RunError, run_command
 from detector_training.evaluate import Evaluation, describe, print_table, read_set, score_pictures
 from detector_training.network import read_weights
 from detector_training.offline import quiet_ultralytics
 from detector_training.pictures import Picture
 from detector_training.run_settings import load_settings
-from detector_training.scoring import MATCH_IOU, threshold_for
-from worker.models.bundle import Bundle, DetectorManifest, DetectorThresholds, Licences
+from detector_training.scoring import ON_FACE_IOU, threshold_for
+from worker.models.bundle import DETECTOR_SHAPES, Bundle, DetectorManifest, DetectorThresholds, Licences
 from worker.models.export import export_bundle
 from worker.models.nets.yolo11 import class_width_of
 
@@ -43,10 +43,12 @@ KEPT = ("AP40", "AP50", "AP75", "AP50_95", "recall", "false_per_image", "images"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Trained weights and what is known of their training."""
+    """Trained weights, what is known of their training, and how they are to be served."""
 
     state: dict[str, Tensor]
     training: dict[str, Any]
+    version: str = "1.0"
+    shapes: tuple[tuple[int, int], ...] = DETECTOR_SHAPES
 
 
 def read_source(path: Path, settings: Path | None = None) -> Source:
@@ -77,9 +79,7 @@ def read_source(path: Path, settings: Path | None = None) -> Source:
     return Source(state, training)
 
 
-def export(
-    source: Source, out: Path, sets: dict[str, list[Picture]], score: float | None, version: str
-) -> Bundle[DetectorManifest]:
+def export(source: Source, out: Path, sets: dict[str, list[Picture]], score: float | None) -> Bundle[DetectorManifest]:
     """Export, measure at both compute precisions, find the threshold, and write the bundle with its card.
 
     A first export beside `out` is what is measured, so nothing is half-written and nothing goes out unmeasured.
@@ -89,55 +89,58 @@ def export(
         out: the bundle's folder; replaced where it exists.
         sets: validation pictures by set.
         score: the working threshold; None finds it on the sets.
-        version: of the bundle.
 
     Raises:
         BundleError: the exported network differs from the trained one, or cannot be written.
     """
-    manifest = _manifest(source, score if score is not None else 0.5, version)
     metrics: dict[str, Any] = {}
     threshold_source = "as given"
     if sets:
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=_made(out.parent)) as folder:
-            trial = Path(folder) / "trial"
-            export_bundle(trial, manifest, source.state, "# measured before it is written\n")
-            evaluated = {precision: _score(trial, sets, precision) for precision in ("auto", "f32")}
+        evaluated = _measure(source, out, sets)
         if score is None:
-            scored = [picture for one in evaluated["auto"][1] for picture in one.scored]
+            scored = [picture for one in evaluated[0][1] for picture in one.scored]
             score = round(threshold_for(scored, PRECISION), 3)
             threshold_source = (
-                f"precision {PRECISION} at IoU {MATCH_IOU} on {len(scored)} validation pictures of {', '.join(sets)}"
+                f"precision {PRECISION} at IoU {ON_FACE_IOU} on {len(scored)} validation pictures of {', '.join(sets)}"
             )
-        for detector, evaluations in evaluated.values():
+        for detector, evaluations in evaluated:
             figures = {one.set_name: describe(one, detector, score) for one in evaluations}
             print(f"compute precision {detector.precision}")
             print_table(figures)
             metrics[detector.precision] = {name: {key: row[key] for key in KEPT} for name, row in figures.items()}
-    final = _manifest(source, score if score is not None else 0.5, version, metrics)
+    if score is None:
+        raise RunError("without validation sets the threshold has to be given: --score")
+    final = _manifest(source, score, metrics)
     card = write_card(final.model_dump(mode="json"), threshold_source, _about(source.training))
     return export_bundle(out, final, source.state, card)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _measure(
+    source: Source, out: Path, sets: dict[str, list[Picture]]
+) -> list[tuple[BundleDetector, Sequence[Evaluation]]]:
+    """Score a trial bundle beside `out` at the CPU's own compute precision and at f32."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    results: list[tuple[BundleDetector, Sequence[Evaluation]]] = []
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        trial = Path(folder) / "trial"
+        export_bundle(trial, _manifest(source, 0.5, {}), source.state, "# measured before it is written\n")
+        choices: tuple[Literal["auto", "f32"], ...] = ("auto", "f32")
+        for precision in choices:
+            detector = BundleDetector(trial, precision)
+            results.append((detector, [score_pictures(pictures, detector) for pictures in sets.values()]))
+    return results
 
 
-def _score(
-    bundle: Path, sets: dict[str, list[Picture]], precision: Literal["auto", "f32"]
-) -> tuple[BundleDetector, Sequence[Evaluation]]:
-    detector = BundleDetector(bundle, precision)
-    return detector, [score_pictures(pictures, detector) for pictures in sets.values()]
-
-
-def _manifest(source: Source, score: float, version: str, metrics: dict[str, Any] | None = None) -> DetectorManifest:
+def _manifest(source: Source, score: float, metrics: dict[str, Any]) -> DetectorManifest:
     width = class_width_of(source.state)
+    largest = max(across * down for across, down in source.shapes)
     return DetectorManifest(
         name="face-yolo11n",
-        version=version,
+        version=source.version,
         class_width=width,
-        gmac=GMAC[width],
-        metrics=metrics or {},
+        input_shapes=source.shapes,
+        gmac=round(GMAC[width] * largest / BUDGET, 3),
+        metrics=metrics,
         licences=Licences(code=LICENCE_CODE, data=LICENCE_DATA),
         training=source.training,
         thresholds=DetectorThresholds(score=score, nms_iou=NMS_IOU),
@@ -158,6 +161,13 @@ def _about(training: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _shape(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()) or int(width) % 32 or int(height) % 32:
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT in multiples of 32, got {text!r}")
+    return int(width), int(height)
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="detector_training.export", description=__doc__.split("\n")[0])
     add = parser.add_argument
@@ -168,6 +178,7 @@ def _parse() -> argparse.Namespace:
     add("--score", type=float, help=f"working threshold instead of that of precision {PRECISION} on the --val sets")
     add("--settings", type=Path, help="settings that a file of weights was trained with, for the manifest")
     add("--version", default="1.0", help="version of the bundle")
+    add("--shape", type=_shape, action="append", metavar="WxH", help="input shapes instead of the five usual ones")
     args = parser.parse_args()
     if not args.val and args.score is None:
         parser.error("name validation sets with --val, or a threshold with --score")
@@ -178,7 +189,9 @@ def main() -> None:
     args = _parse()
     only = frozenset(read_names(args.list)) if args.list else frozenset()
     sets = {folder.resolve().name: read_set(folder, only) for folder in args.val}
-    bundle = export(read_source(args.source, args.settings), args.out, sets, args.score, args.version)
+    source = read_source(args.source, args.settings)
+    source = replace(source, version=args.version, shapes=tuple(args.shape or DETECTOR_SHAPES))
+    bundle = export(source, args.out, sets, args.score)
     print(f"wrote {args.out} ({bundle.label}), threshold {bundle.manifest.thresholds.score}")
 
 

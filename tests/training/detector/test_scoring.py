@@ -131,7 +131,7 @@ def test_a_second_detection_of_a_face_is_false() -> None:
 
 def test_the_threshold_keeps_its_promise() -> None:
     pictures = random_pictures(9, 40)
-    threshold = threshold_for(pictures, 0.55)
+    threshold = threshold_for(pictures, 0.55, 0.5)
     found, false, _ = working_point(pictures, threshold)
     assert found / (found + false) >= 0.55
     lower = [working_point(pictures, score) for score in np.linspace(0.02, 0.99, 60) if score < threshold - 1e-6]
