@@ -11,7 +11,7 @@ from av.container import InputContainer
 
 from worker.errors import SourceDenied, SourceError, SourceTimeout, SourceUnreachable, SourceUnreadable
 from worker.redact import redact
-from worker.sources.options import SourceOptions, check_scheme, local_path
+from worker.sources.options import SourceOptions, check_scheme, exists, local_path
 
 _RTSP_PROTOCOLS = "rtsp,rtp,srtp,udp,tcp,tls"
 _HTTP_PROTOCOLS = "http,https,tcp,tls,crypto"
@@ -91,7 +91,7 @@ def _reason(error: av.FFmpegError) -> str:
 
 def _open_file(options: SourceOptions) -> InputContainer:
     path = local_path(options.url)
-    if not path.exists():
+    if not exists(path):
         raise SourceUnreachable(f"{path}: no such file")
     if path.is_dir():
         raise SourceUnreadable(f"{path}: a folder, not a video")

@@ -65,9 +65,8 @@ class SourceOptions:
 def scheme_of(url: str) -> str:
     """The scheme of `url` in lower case; `file` for a path."""
     found = _SCHEME.match(url)
-    if found is None or Path(url).exists():
-        return "file"
-    return found[1].lower()
+    scheme = found[1].lower() if found else "file"
+    return "file" if scheme not in SCHEMES and exists(Path(url)) else scheme
 
 
 def local_path(url: str) -> Path:
@@ -85,7 +84,15 @@ def is_pictures(url: str) -> bool:
     if scheme_of(url) != "file":
         return False
     path = local_path(url)
-    return path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
+    return path.suffix.lower() in PICTURE_SUFFIXES or (exists(path) and path.is_dir())
+
+
+def exists(path: Path) -> bool:
+    """True if there is something at `path` that can be seen; False also for names that no file can have."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def check_scheme(options: SourceOptions) -> str:

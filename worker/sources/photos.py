@@ -14,14 +14,14 @@ import numpy as np
 from worker.errors import SourceUnreachable, SourceUnreadable
 from worker.frame import Pixels
 from worker.sources.decoded import Decoded
-from worker.sources.options import PICTURE_SUFFIXES, SourceOptions, local_path
+from worker.sources.options import PICTURE_SUFFIXES, SourceOptions, exists, local_path
 from worker.sources.pictures import picture_pictures
 from worker.sources.report import SourceReport
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sorts `img2` before `img10`: digits by value, the rest by letters without case."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
 
 
 def photo_paths(url: str) -> list[Path]:
@@ -32,7 +32,7 @@ def photo_paths(url: str) -> list[Path]:
         SourceUnreadable: the folder holds no picture.
     """
     path = local_path(url)
-    if not path.exists():
+    if not exists(path):
         raise SourceUnreachable(f"{path}: no such file or folder")
     if not path.is_dir():
         return [path]

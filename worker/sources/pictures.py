@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
+from worker.errors import SourceUnreadable
 from worker.frame import Letterbox, Pixels
 
 PADDING = 114
@@ -76,7 +77,18 @@ class VideoPictures:
         self._to_picture = VideoReformatter()
 
     def render(self, frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Pictures:
-        """The frame's pictures, all copies: the decoder may reuse the frame's memory afterwards."""
+        """The frame's pictures, all copies: the decoder may reuse the frame's memory afterwards.
+
+        Raises:
+            SourceUnreadable: its pixels cannot be converted.
+        """
+        try:
+            return self._render(frame, pixel_aspect)
+        except av.FFmpegError as error:
+            kind = f"{frame.format.name} of {frame.width}x{frame.height} px"
+            raise SourceUnreadable(f"pictures in {kind} cannot be converted ({error.strerror})") from None
+
+    def _render(self, frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Pictures:
         upright = Upright.of(frame.width, frame.height, pixel_aspect, frame.rotation)
         letterbox = Letterbox.fit(*upright.size, self._shapes)
         inner = (letterbox.inner_width, letterbox.inner_height)

@@ -9,6 +9,7 @@ from worker.clock import Clock
 from worker.frame import ClockName, Frame, Gap, GapCause, Skip
 from worker.sources.decoded import Decoded
 from worker.sources.options import SourceOptions, is_pictures
+from worker.sources.pictures import Pictures
 from worker.sources.rate import RateGrid
 from worker.sources.report import SourceReport
 from worker.sources.timeline import Timeline
@@ -56,6 +57,8 @@ class Run:
         index = self.decoded
         guess = self._timeline.guess()
         media_s, lost = self._timeline.place(item.pts_s, item.damaged)
+        grid_s = arrived if self._options.live else media_s if media_s is not None else guess
+        dressed = self._dress(item) if self._grid.wants(grid_s) else None
         gap = self._corrupt_gap(wall) if lost else None
         self.decoded += 1
         self.last_wall = wall
@@ -64,11 +67,10 @@ class Run:
         self._report.decoded(stream)
         self._report.frame_seen(stream, wall, arrived)
         self._report.stage("decode", item.decode_s)
-        grid_s = arrived if self._options.live else media_s if media_s is not None else guess
-        if not self._grid.wants(grid_s):
+        if dressed is None:
             self.skip(Skip.MAX_FPS)
             return gap, None
-        return gap, self._frame(item, index, media_s, arrived, wall)
+        return gap, self._frame(item, dressed, (index, media_s, arrived, wall))
 
     def skip(self, reason: Skip, count: int = 1) -> None:
         """Account for `count` decoded frames that are not handed over."""
@@ -86,11 +88,20 @@ class Run:
         self._skipped.clear()
         return skipped
 
-    def _frame(self, item: Decoded, index: int, media_s: float | None, arrived: float, wall: float) -> Frame:
+    def _dress(self, item: Decoded) -> tuple[Pictures, float]:
+        """The frame's pictures and the seconds they took."""
         started = time.perf_counter()
         pictures = item.render()
         spent = time.perf_counter() - started
         self._report.stage("convert", spent)
+        return pictures, spent
+
+    def _frame(
+        self, item: Decoded, dressed: tuple[Pictures, float], place: tuple[int, float | None, float, float]
+    ) -> Frame:
+        """`place`: index, media time, arrival by the monotonic clock and by the wall clock."""
+        pictures, convert_s = dressed
+        index, media_s, arrived, wall = place
         captured_at = self._captured_at(item, media_s, wall)
         return Frame(
             stream=self._options.stream,
@@ -106,7 +117,7 @@ class Run:
             picture=pictures.picture,
             skipped=self.rest(),
             decode_s=item.decode_s,
-            convert_s=spent,
+            convert_s=convert_s,
         )
 
     def _captured_at(self, item: Decoded, media_s: float | None, wall: float) -> float | None:

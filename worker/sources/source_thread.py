@@ -70,7 +70,7 @@ class SourceThread:
     @property
     def alive(self) -> bool:
         """True while a thread reads or will read the stream."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive() and not self._teller.final
 
     def start(self) -> None:
         """Start reading; returns at once."""

@@ -60,6 +60,15 @@ def test_max_fps_is_kept_on_arrival_time(watch: Watch, counter_clip: Path) -> No
     assert settled[-1].skipped.keys() == {"max_fps"}
 
 
+def test_key_frames_alone_are_no_stall_while_packets_come(watch: Watch, counter_clip: Path) -> None:
+    with Camera(counter_clip) as camera:
+        cam = watch(camera.url, decode="keyframes", read_timeout_s=0.7)  # a key frame comes once a second
+        cam.seen.until(lambda: len(cam.seen.frames) >= 4)
+        cam.source.stop(2)
+    assert cam.seen.numbers()[:4] == [0, 25, 50, 75]
+    assert cam.seen.states == [State.CONNECTING, State.LIVE, State.STOPPED]
+
+
 @pytest.mark.parametrize("auth", ["basic", "digest"])
 def test_passwords_are_given(watch: Watch, counter_clip: Path, auth: Auth) -> None:
     with Camera(counter_clip, auth=auth) as camera:

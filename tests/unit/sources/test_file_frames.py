@@ -109,6 +109,17 @@ def test_the_letterbox_is_padded_with_114_and_holds_the_picture(tmp_path: Path) 
     assert np.abs(inside.astype(int) - reference.astype(int)).mean() < 2
 
 
+@pytest.mark.parametrize("size", [(2, 2), (16, 2000), (2400, 16), (642, 386)])
+def test_odd_shapes_of_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = write_video(tmp_path / "odd.mkv", 2, codec="ffv1", size=size)
+    for frame in frames_of(options(path, keep_picture=True)):
+        assert (frame.width, frame.height) == size
+        assert frame.luma.shape == size[::-1]
+        assert frame.picture is not None
+        assert frame.picture.shape == (*size[::-1], 3)
+        assert frame.detector_input.shape[:2] == (frame.letterbox.input_height, frame.letterbox.input_width)
+
+
 def test_tall_pictures_take_the_tall_shape(tmp_path: Path) -> None:
     path = write_video(tmp_path / "tall.mp4", 1, size=(240, 384))
     assert next(frames_of(options(path))).detector_input.shape == (640, 384, 3)
@@ -217,4 +228,5 @@ def test_junk_photos(tmp_path: Path) -> None:
 
 
 def test_natural_order() -> None:
+    assert sorted(["x²", "x10"], key=natural_key) == ["x10", "x²"]
     assert sorted(["b10", "B9", "a1", "b1x"], key=natural_key) == ["a1", "b1x", "B9", "b10"]

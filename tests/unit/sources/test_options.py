@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import SettingsError
+from worker.errors import SettingsError, SourceUnreachable
+from worker.sources.file_frames import frames_of
 from worker.sources.options import SourceOptions, check_scheme, is_live, is_pictures, local_path, scheme_of
 
 
@@ -31,6 +32,15 @@ def test_a_file_whose_name_looks_like_a_scheme_is_a_file(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     Path("a:b.mp4").touch()
     assert scheme_of("a:b.mp4") == "file"
+
+
+@pytest.mark.parametrize("url", ["x" * 5000, "y" * 300 + ".mp4", "a\0b", "foo:" + "z" * 5000])
+def test_names_that_no_file_can_have(url: str) -> None:
+    assert not is_pictures(url)
+    assert scheme_of(url) == ("foo" if url.startswith("foo:") else "file")
+    kind = SettingsError if url.startswith("foo:") else SourceUnreachable
+    with pytest.raises(kind):
+        next(frames_of(SourceOptions("s", url, live=False)))
 
 
 @pytest.mark.parametrize("url", ["file:///v/a.mp4", "/v/a.mp4", "file:/v/a.mp4"])
