@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
@@ -86,20 +87,21 @@ class Reader:
         client: Client,
         streams: Sequence[str] | None = None,
         positions: Mapping[str, Position] | None = None,
-        start: Literal["oldest", "newest"] = "oldest",
+        start: Literal["oldest", "newest"] | datetime = "oldest",
     ) -> None:
         """
         Args:
             client: a redis-py client; with or without `decode_responses`.
             streams: ids; None for all that there are and will be.
             positions: where to go on.
-            start: where streams without a position begin; those that appear later begin with their oldest record.
+            start: where streams without a position begin: with their oldest record, after their newest, or with the
+                first that reached Redis at a time (aware of its zone). Those that appear later begin with their oldest.
         """
         self.positions: dict[str, Position] = dict(positions or {})
         self.repeats = 0
         self._client = client
         self._streams = streams
-        self._start = start
+        self._start: Literal["oldest", "newest"] | datetime = start
         self._discover_at = 0.0
         self._turn = 0
 
@@ -128,12 +130,16 @@ class Reader:
         known = self._streams if self._streams is not None else members(self._client)
         for stream in known:
             if stream not in self.positions:
-                self.positions[stream] = self._newest(stream) if self._start == "newest" else Position("0-0")
+                self.positions[stream] = self._first_position(stream)
         if known:
             self._start = "oldest"
         self._discover_at = time.monotonic() + DISCOVER_EVERY_S
 
-    def _newest(self, stream: str) -> Position:
+    def _first_position(self, stream: str) -> Position:
+        if isinstance(self._start, datetime):
+            return Position(before(self._start))
+        if self._start == "oldest":
+            return Position("0-0")
         last: Any = self._client.xrevrange(events_key(stream), count=1)
         return Position(text(last[0][0]) if last else "0-0")
 
@@ -171,6 +177,12 @@ class Reader:
         if before.epoch and first > known + 1:
             yield Missing(stream, known + 1, first - 1)
         yield item
+
+
+def before(moment: datetime) -> str:
+    """The entry id just before the first one that Redis can give at `moment`; its ids begin with its own clock."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return f"{milliseconds - 1}-{2**64 - 1}" if milliseconds > 0 else "0-0"
 
 
 def members(client: Client) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -182,3 +183,16 @@ def test_it_goes_on_after_the_server_was_away(redis_server: EmbeddedRedis, clien
     assert told(reader.read()) == [3]
     store(records[3:])
     assert told(reader.read()) == [4, 5, 6]
+
+
+def test_it_begins_with_what_reached_redis_at_a_time(client: redis.Redis) -> None:
+    noon = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    records = book("lobby", 6).records
+    client.sadd(STREAMS_KEY, "lobby")
+    for second, record in enumerate(records):
+        fields = {"type": record["type"], "seq": record["seq"], "data": json.dumps(record)}
+        client.xadd(events_key("lobby"), fields, id=f"{int((noon.timestamp() + second) * 1000)}-0")
+    assert told(Reader(client, start=noon + timedelta(seconds=2)).read()) == [3, 4, 5, 6]
+    assert told(Reader(client, start=noon + timedelta(seconds=2.5)).read()) == [4, 5, 6]
+    assert told(Reader(client, start=datetime(1970, 1, 1, tzinfo=UTC)).read()) == [1, 2, 3, 4, 5, 6]
+    assert told(Reader(client, start=noon + timedelta(days=1)).read()) == []
