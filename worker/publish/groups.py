@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from redis import exceptions
-
 from worker.publish.scripts import events_key
-from worker.redis_client import Client, classify
+from worker.redis_client import CLIENT_ERRORS, Client, classify
 
 MOST_GROUPS = 20
 
@@ -52,7 +50,7 @@ def group_states(client: Client, stream: str, where: str) -> dict[str, GroupStat
         for group in groups[:MOST_GROUPS]:
             states[_text(group["name"])] = _state(client, key, info, group, now)
         return states
-    except (exceptions.RedisError, OSError) as error:
+    except CLIENT_ERRORS as error:
         raise classify(error, where) from error
 
 

@@ -370,6 +370,22 @@ def test_a_stop_without_a_server_ends_in_time_and_counts_what_is_left(redis_serv
     assert rig.publisher.unsent["a"].frames == 21
 
 
+def test_a_publisher_held_by_a_silent_server_is_counted_all_the_same(redis_server: EmbeddedRedis) -> None:
+    with Proxy(redis_server.port) as proxy:
+        rig = Rig(proxy.url, timeout=3.0)
+        rig.publisher.start()
+        queue = rig.queue("a")
+        put_frames(queue, range(3))
+        rig.wait_published(3)
+        proxy.swallow.set()
+        put_frames(queue, range(3, 10))
+        rig.publisher.stop(0.2)
+        assert not rig.publisher.join(0.5)
+        assert rig.publisher.unsent["a"].records == 7
+        proxy.cut()
+        assert rig.publisher.join(5)
+
+
 def test_a_removed_stream_is_given_back_and_may_come_again(redis_server: EmbeddedRedis, client: redis.Redis) -> None:
     with Rig(redis_server.url) as rig:
         put_frames(rig.queue("a"), range(5))
