@@ -23,7 +23,8 @@ Watch = Callable[..., Watching]
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of a folder; `/locked/` asks for a password, `/mute/` never answers."""
+    """Files of a folder; `/locked/` asks for a password, `/mute/` never answers, `/half/` falls silent half way
+    and `/cut/` hangs up there."""
 
     def do_GET(self) -> None:
         if self.path.startswith("/mute/"):
@@ -37,7 +38,21 @@ class Handler(SimpleHTTPRequestHandler):
                 self.end_headers()
                 return
             self.path = self.path.removeprefix("/locked")
+        if self.path.startswith(("/half/", "/cut/")):
+            self._send_half()
+            return
         super().do_GET()
+
+    def _send_half(self) -> None:
+        content = (Path(self.directory) / Path(self.path).name).read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.wfile.flush()
+        if self.path.startswith("/half/"):
+            time.sleep(6)
+        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -147,6 +162,23 @@ def test_what_goes_wrong_is_told(watch: Watch, site: Path, name: str, state: Sta
         cam.source.stop(3)
     assert says in cam.seen.changes[1].reason
     assert "guess" not in cam.seen.told()
+
+
+@pytest.mark.parametrize(
+    ("way", "states"),
+    [
+        ("half", [State.CONNECTING, State.LIVE, State.STALLED, State.BACKOFF]),
+        ("cut", [State.CONNECTING, State.LIVE, State.BACKOFF]),
+    ],
+)
+def test_a_server_that_fails_half_way(watch: Watch, site: Path, way: str, states: list[State]) -> None:
+    with web(site) as host:
+        cam = watch(f"http://{host}/{way}/clip.mkv", read_timeout_s=1.0)
+        cam.seen.until(lambda: cam.source.state is State.BACKOFF)
+        cam.source.stop(3)
+    assert cam.seen.states[: len(states)] == states
+    assert 0 < len(cam.seen.numbers(cam.seen.runs[0])) < 60
+    assert cam.restarts[0] == ("stall" if way == "half" else "source_down")
 
 
 def test_a_playlist_from_the_web_cannot_read_local_files(watch: Watch, site: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_stall_is_noticed_within_the_read_timeout(watch: Watch, counter_clip: 
         camera.frozen.set()
         cam.seen.until(lambda: State.STALLED in cam.seen.states)
         last_frame_age = time.monotonic() - cam.seen.frames[-1].arrived
-        assert 2.0 <= last_frame_age < 2.6
+        assert 2.0 <= last_frame_age < 3.0
         cam.seen.until(lambda: cam.source.state is State.BACKOFF)
         camera.frozen.clear()
         cam.seen.until(lambda: len(cam.seen.runs) == 2)
@@ -168,8 +168,8 @@ def test_a_silent_camera_does_not_hold_up_another(watch: Watch, counter_clip: Pa
         well = watch(healthy.url)
         well.seen.until(lambda: len(well.seen.frames) >= 75)
         arrivals = [frame.arrived for frame in well.seen.frames[25:]]
-    steps = [b - a for a, b in pairwise(arrivals)]
-    assert max(steps) < 0.5
+    steps = sorted(b - a for a, b in pairwise(arrivals))
+    assert steps[int(len(steps) * 0.95)] < 0.2
 
 
 @pytest.mark.parametrize("moment", ["just started", "opening", "live", "stalled", "backoff"])

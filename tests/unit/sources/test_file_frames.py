@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from pathlib import Path
 
@@ -94,6 +95,20 @@ def test_pixels_stay_when_the_decoder_goes_on(clip: Path) -> None:
         assert np.array_equal(frame.luma, luma)
         assert np.array_equal(frame.detector_input, small)
         assert frame.luma.base is None or frame.luma.base.nbytes == frame.luma.nbytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+def test_memory_stays_over_three_thousand_frames(tmp_path: Path, pix_fmt: str) -> None:
+    """A scaler context for each frame cost megabytes each in an FFmpeg 8 build of PyAV; ours are kept."""
+    path = write_video(tmp_path / "clip.mkv", 300, pix_fmt=pix_fmt, options={"preset": "ultrafast"})
+    seen, resident = 0, []
+    while seen < 3000:
+        for _ in frames_of(options(path, keep_picture=True)):
+            seen += 1
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        resident.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+    assert resident[-1] - resident[1] < 20
 
 
 def test_the_letterbox_is_padded_with_114_and_holds_the_picture(tmp_path: Path) -> None:
