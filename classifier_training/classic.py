@@ -60,10 +60,7 @@ def neighbours(train: FaceSet, classes: int, _seed: int) -> Callable[[Images], P
 def perceptron(train: FaceSet, classes: int, seed: int) -> Callable[[Images], Probabilities]:
     """One hidden layer of 256, Adam, 25 epochs."""
     thumbs, labels = _with_mirrors(train)
-    model = MLPClassifier(
-        (_HIDDEN,), alpha=3e-3, batch_size=256, learning_rate_init=1e-3, random_state=seed, max_iter=_EPOCHS,
-        n_iter_no_change=_EPOCHS, tol=-np.inf,
-    )  # fmt: skip
+    model = MLPClassifier((_HIDDEN,), alpha=3e-3, batch_size=256, learning_rate_init=1e-3, random_state=seed)
     # partial_fit, not fit: fit warns that a fixed number of epochs is not convergence.
     generator = np.random.default_rng(seed)
     for _ in range(_EPOCHS):

@@ -21,6 +21,8 @@ def split_faces(faces: FaceSet, settings: DataSettings) -> tuple[FaceSet, FaceSe
         part = replace(part, labels=labels).where(labels != DROPPED)
         parts.append(part)
     train, holdout = parts
+    if not len(train):
+        raise TrainingError(f"a hold-out of {settings.holdout_rows} rows leaves nothing to train on: read more data")
     if settings.per_class is not None:
         order = np.random.default_rng(settings.holdout_seed).permutation(len(train))
         chosen = [order[train.labels[order] == c][: settings.per_class] for c in np.unique(train.labels)]

@@ -229,7 +229,7 @@ class Training:
             self.generator.set_state(state["generator"].cpu())
             torch.set_rng_state(state["torch_generator"].cpu())
             self._stand_at(state["epoch"], state["step"], state["seconds"])
-        except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        except (RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0]
             raise TrainingError(f"{path}: cannot be resumed from ({reason}); start again without --resume") from error
 

@@ -30,7 +30,7 @@ def trained(folder: Path, architecture: str = "resnet29") -> tuple[Path, Path]:
     settings = TrainingSettings.model_validate(
         {
             "data": {"train": [data], "holdout_rows": 28},
-            "model": {"architecture": architecture},
+            "model": {"architecture": architecture, "size": 64 if architecture == "resnet29" else 48},
             "schedule": {"epochs": 1, "batch": 8, "precision": "f32", "ema": 0.5},
         }
     )
@@ -40,6 +40,7 @@ def trained(folder: Path, architecture: str = "resnet29") -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_export_load_and_compare(tmp_path: Path) -> None:
     run, data = trained(tmp_path)
     bundle = export(run, data, tmp_path / "bundle", "0.1", crop=CROP, validation=False)
@@ -55,7 +56,7 @@ def test_export_load_and_compare(tmp_path: Path) -> None:
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     assert "No demographic audit" in card
     assert str(manifest.temperature) in card
-    assert json.loads((tmp_path / "bundle" / "manifest.json").read_text())["gmac"] == pytest.approx(0.241, abs=1e-3)
+    assert json.loads((tmp_path / "bundle" / "manifest.json").read_text())["gmac"] == pytest.approx(0.2375, abs=1e-4)
 
 
 def test_other_architectures_are_refused_and_nothing_is_written(tmp_path: Path) -> None:

@@ -70,10 +70,11 @@ def test_real_faces_train_in_two_steps(fer_file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_shipped_network_learns_64_faces_by_heart(tmp_path: Path) -> None:
     settings = settings_for(
         "resnet29",
-        schedule={"epochs": 14, "batch": 16, "peak_rate": 0.02, "ema": 0.8},
+        schedule={"epochs": 10, "batch": 16, "peak_rate": 0.02, "ema": 0.8},
         loss={"label_smoothing": 0.0},
         augment={"erase_p": 0, "blur_p": 0, "low_resolution_p": 0, "scale": (1, 1), "shift": 0, "rotate_deg": 0},
     )
@@ -241,7 +242,9 @@ def test_the_split_is_grouped_and_refuses_one_class() -> None:
     assert {i.tobytes() for i in train.images}.isdisjoint(i.tobytes() for i in holdout.images)
     assert np.bincount(train.labels).max() == 3
     with pytest.raises(TrainingError, match="one class"):
-        split_faces(faces.where(faces.labels == 3), data)
+        split_faces(faces.where(faces.labels == 3), data.model_copy(update={"holdout_rows": 2}))
+    with pytest.raises(TrainingError, match="nothing to train on"):
+        split_faces(faces, data.model_copy(update={"holdout_rows": 60}))
 
 
 def test_settings_files_are_valid_and_wrong_ones_named(tmp_path: Path) -> None:
@@ -257,5 +260,5 @@ def test_settings_files_are_valid_and_wrong_ones_named(tmp_path: Path) -> None:
 
 
 def test_the_shipped_network_s_cost() -> None:
-    assert multiply_adds(build("resnet29", 7), 64) == pytest.approx(0.241, abs=0.001)
+    assert multiply_adds(build("resnet29", 7), 64) == pytest.approx(0.2375, abs=1e-4)
     assert not math.isnan(multiply_adds(build("vgg19_bn", 7), 48))
