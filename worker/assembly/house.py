@@ -12,6 +12,7 @@ from worker.assembly.capacity import CapacityWatch, planned_warning
 from worker.assembly.consumers import ConsumerWatch
 from worker.assembly.door import source_options
 from worker.assembly.hall import HallKeys, open_hall
+from worker.assembly.live import LastFrames, LiveBoard, Sights
 from worker.assembly.photo import PhotoDesk, examples
 from worker.assembly.post import open_post, redis_target
 from worker.assembly.reports import HallReport, PostReport, StreamStates, source_report
@@ -37,6 +38,7 @@ _FINAL = frozenset({State.ENDED, State.FAILED, State.STOPPED})
 class _Stream:
     """One stream's furniture. `dropped`: records that its queue had given up when last looked at."""
 
+    settings: StreamSettings
     mailbox: Mailbox
     queue: PublishQueue
     source: SourceThread
@@ -62,6 +64,7 @@ class House:
         self._error: BaseException | None = None
         self._streams: dict[str, _Stream] = {}
         self._states = StreamStates()
+        self._last = LastFrames(keep_pictures=False)
         self._bell = Bell()
         self._vitals = Vitals(clock, streams=self._states.all, room=self._has_room)
         self._window = open_window(settings.web, self._vitals, self._failed_in("web"))
@@ -97,7 +100,7 @@ class House:
     def start(self) -> None:
         """Start the threads, the last ones in a frame's way first, then the streams."""
         metrics, publisher, hall = self._window.metrics, self._post.publisher, self._hall
-        metrics.watch_queue(lambda: sum(stream.queue.records for stream in list(self._streams.values())))
+        metrics.watch_queue(self._waiting)
         metrics.watch_inference(lambda: hall.busy_s)
         publisher.start()
         hall.start()
@@ -116,9 +119,24 @@ class House:
             _log.warning("%s", warning)
         for stream in streams:
             self.add(stream)
-        self._window.desks.photo = self._photos.analyse
-        self._window.desks.examples = examples()
+        self._open_desks()
         self._vitals.warm = True
+
+    def _open_desks(self) -> None:
+        """Answer what is asked at the port."""
+        desks, workshop = self._window.desks, self._workshop
+        desks.photo = self._photos.analyse
+        desks.examples = examples()
+        sights = Sights(
+            self._window.metrics,
+            self._states,
+            self._vitals,
+            self._last,
+            lambda: [stream.settings for stream in list(self._streams.values())],
+            self._waiting,
+        )
+        models = workshop.names().model_dump()
+        desks.live = LiveBoard(self._settings, sights, models, workshop.choice.name, self._clock).read
 
     @property
     def port(self) -> int | None:
@@ -138,8 +156,10 @@ class House:
         )
         queue = PublishQueue(stream.id, policy, self._settings.publish.queue_records, self._post.gap_draft)
         options = source_options(stream, self._workshop.detector.shapes)
-        source = SourceThread(options, mailbox, self._clock, source_report(metrics, self._states, stream.live))
-        self._streams[stream.id] = _Stream(mailbox, queue, source)
+        source = SourceThread(
+            options, mailbox, self._clock, source_report(metrics, self._states, self._clock, stream.live)
+        )
+        self._streams[stream.id] = _Stream(stream, mailbox, queue, source)
         self._post.publisher.add(queue)
         self._hall.add(Lane(stream.id, mailbox, queue), self._study(stream))
         source.start()
@@ -151,6 +171,7 @@ class House:
         self._hall.remove(stream)
         self._post.publisher.remove(stream)
         self._states.forget(stream)
+        self._last.forget(stream)
         self._window.metrics.stream_removed(stream)
 
     def wait(self) -> None:
@@ -228,7 +249,11 @@ class House:
 
     def _study(self, stream: StreamSettings) -> StreamStudy:
         events = stream_events(self._workshop, self._settings.events, Reading.BY_RULE, stream.min_face_px)
-        return StreamStudy(events, self._author, self._hall_report.seen)
+        return StreamStudy(events, self._author, self._hall_report.seen, self._last.keep)
+
+    def _waiting(self) -> int:
+        """Records in memory on their way to the target."""
+        return sum(stream.queue.records for stream in list(self._streams.values()))
 
     def _sources(self) -> list[SourceThread]:
         return [stream.source for stream in list(self._streams.values())]

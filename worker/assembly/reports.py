@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
+from worker.clock import Clock
 from worker.draft import Draft
 from worker.errors import WorkerError
 from worker.events.stream_events import Stats
@@ -14,7 +16,22 @@ from worker.sources.report import SourceReport
 from worker.web.metrics import Metrics
 
 _log = logging.getLogger(__name__)
+_AWAY = frozenset({State.CONNECTING, State.STALLED, State.BACKOFF, State.AUTH_FAILED})
 _TROUBLE = frozenset({State.STALLED, State.BACKOFF, State.AUTH_FAILED, State.FAILED})
+
+
+class Standing(NamedTuple):
+    """Where a stream stands and why.
+
+    Attributes:
+        since: monotonic seconds at which it came to this state; while it is away, since when it has been away.
+        trouble: while it is opened again: why it has to be.
+    """
+
+    state: State
+    reason: str
+    since: float
+    trouble: State | None = None
 
 
 class StreamStates:
@@ -22,23 +39,36 @@ class StreamStates:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._states: dict[str, State] = {}
+        self._standings: dict[str, Standing] = {}
         self._decoded = 0
         self._unwanted = 0
         self._decode_s = 0.0
 
-    def tell(self, stream: str, state: State) -> None:
+    def tell(self, stream: str, state: State, reason: str, at: float) -> None:
+        """`at`: monotonic seconds."""
         with self._lock:
-            self._states[stream] = state
+            before = self._standings.get(stream)
+            now = Standing(state, reason, at)
+            if before is not None and state in _AWAY and before.state in _AWAY:
+                now = now._replace(since=before.since)
+                if state is State.CONNECTING:
+                    trouble = before.trouble or before.state
+                    now = Standing(state, before.reason, before.since, trouble if trouble in _TROUBLE else None)
+            self._standings[stream] = now
+
+    def standing(self, stream: str) -> Standing | None:
+        """Where the stream stands; None before it said anything."""
+        with self._lock:
+            return self._standings.get(stream)
 
     def forget(self, stream: str) -> None:
         with self._lock:
-            self._states.pop(stream, None)
+            self._standings.pop(stream, None)
 
     def all(self) -> Mapping[str, State]:
-        """A copy."""
+        """Every stream's state."""
         with self._lock:
-            return dict(self._states)
+            return {stream: standing.state for stream, standing in self._standings.items()}
 
     def count(self, decoded: int = 0, unwanted: int = 0, decode_s: float = 0.0) -> None:
         """Add decoded frames, frames that `max_fps` dropped, and seconds spent in sources."""
@@ -53,7 +83,7 @@ class StreamStates:
             return self._decoded - self._unwanted, self._decode_s
 
 
-def source_report(metrics: Metrics, states: StreamStates, live: bool) -> SourceReport:
+def source_report(metrics: Metrics, states: StreamStates, clock: Clock, live: bool) -> SourceReport:
     """What the door tells. Only `live` streams count as work to be done in time: files take what is left."""
 
     def decoded(stream: str) -> None:
@@ -72,7 +102,7 @@ def source_report(metrics: Metrics, states: StreamStates, live: bool) -> SourceR
             states.count(decode_s=seconds)
 
     def state(stream: str, now: State, _previous: State | None, reason: str) -> None:
-        states.tell(stream, now)
+        states.tell(stream, now, reason, clock.monotonic())
         metrics.state(stream, now)
         level = logging.WARNING if now in _TROUBLE else logging.INFO
         _log.log(level, "stream %s is %s: %s", stream, now.value, reason)

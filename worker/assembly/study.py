@@ -44,12 +44,22 @@ class Author:
 
 
 class StreamStudy:
-    """One stream's study as the hall sees it. `told` gets the stream's id and what a frame adds to the metrics."""
+    """One stream's study as the hall sees it.
 
-    def __init__(self, events: StreamEvents, author: Author, told: Callable[[str, Stats], None]) -> None:
+    `told` gets the stream's id and what a frame adds to the metrics, `wrote` the frame and its record.
+    """
+
+    def __init__(
+        self,
+        events: StreamEvents,
+        author: Author,
+        told: Callable[[str, Stats], None],
+        wrote: Callable[[Frame, Draft], None] | None = None,
+    ) -> None:
         self._events = events
         self._author = author
         self._told = told
+        self._wrote = wrote
 
     def begin(self, frame: Frame, detections: Sequence[Detection]) -> list[CropRequest]:
         """Update the tracks; the faces to be looked at."""
@@ -75,7 +85,10 @@ class StreamStudy:
                 latency_s.decode_s, latency_s.wait_s, latency_s.detect_s, latency_s.classify_s, latency_s.total_s
             )
         draft = frame_draft(frame, seen, times, self._author.models, self._author.worker)
-        return replace(draft, made=frame.arrived + latency_s.total_s)
+        draft = replace(draft, made=frame.arrived + latency_s.total_s)
+        if self._wrote is not None:
+            self._wrote(frame, draft)
+        return draft
 
     def skip(self, frame: Frame, reason: Skip) -> None:
         """The frame gets no record."""

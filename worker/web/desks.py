@@ -18,10 +18,12 @@ class Desks:
     Attributes:
         photo: the bytes of a picture file to `{"width", "height", "faces", "models"}`. May be called from any thread;
             raises `Refusal`.
+        live: everything that the live page shows; from any thread.
         examples: pictures to click on the photo page, JPEG, by name.
     """
 
     photo: Callable[[bytes], Json] | None = None
+    live: Callable[[], Json] | None = None
     examples: Mapping[str, bytes] = field(default_factory=dict)
 
 

@@ -14,19 +14,11 @@ from worker.clock import Clock
 from worker.face import Abstention
 from worker.frame import GapCause, Skip, State
 from worker.web.series import MODEL_LABELS, NAMESPACE, Series
+from worker.web.tally import StreamReading, Tally
 
 MAX_GROUPS = 20
 """Consumer groups told of a stream: their names come from outside, and each makes three series."""
 BUSY_WINDOW_S = 10.0
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What stands behind the gauges that are worked out when they are read."""
-
-    newest: float
-    decoded: int = 0
-    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +49,14 @@ class Metrics:
         info.labels(*build.values()).set(1)
         self._clock = clock
         self._lock = threading.Lock()
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies: dict[str, Tally] = {}
         self._groups: dict[str, frozenset[str]] = {}
+        self._busy: _BusyRatio | None = None
 
     def stream_added(self, stream: str) -> None:
         """The stream's series stand at 0 from now on."""
         with self._lock:
-            tally = self._tallies[stream] = _Tally(self._clock.monotonic())
+            tally = self._tallies[stream] = Tally(self._clock.monotonic())
             self._series.create(stream)
             self._series.in_flight.labels(stream).set_function(lambda: self._in_flight(tally))
             self._tell_age(stream, tally)
@@ -79,28 +72,28 @@ class Metrics:
         """One frame was decoded."""
         with self._lock:
             if tally := self._tallies.get(stream):
-                tally.decoded += 1
+                tally.add_decoded(self._clock.monotonic())
                 self._series.decoded.labels(stream).inc()
 
     def frame_seen(self, stream: str, wall_s: float, monotonic_s: float) -> None:
         """When the newest frame came."""
         with self._lock:
             if tally := self._tallies.get(stream):
-                tally.newest = monotonic_s
+                tally.newest, tally.seen = monotonic_s, True
                 self._series.last_frame.labels(stream).set(wall_s)
 
     def skipped(self, stream: str, reason: Skip | str, frames: int) -> None:
         """Decoded frames that get no event, at the moment that this is decided."""
         with self._lock:
             if tally := self._tallies.get(stream):
-                tally.settled += frames
+                tally.add_skipped(self._clock.monotonic(), Skip(reason).value, frames)
                 self._series.skipped.labels(stream, Skip(reason).value).inc(frames)
 
     def published(self, stream: str, latency_s: float | None) -> None:
         """A frame's event has reached its target; `latency_s` None: it came by way of the disk."""
         with self._lock:
             if tally := self._tallies.get(stream):
-                tally.settled += 1
+                tally.add_published(self._clock.monotonic(), latency_s)
                 self._series.published.labels(stream).inc()
                 if latency_s is not None:
                     self._series.latency.labels(stream).observe(latency_s)
@@ -114,13 +107,15 @@ class Metrics:
     def decode_error(self, stream: str) -> None:
         """Something could not be decoded."""
         with self._lock:
-            if stream in self._tallies:
+            if tally := self._tallies.get(stream):
+                tally.decode_errors += 1
                 self._series.decode_errors.labels(stream).inc()
 
     def gap(self, stream: str, cause: GapCause) -> None:
         """A gap record was made."""
         with self._lock:
-            if stream in self._tallies:
+            if tally := self._tallies.get(stream):
+                tally.gaps[cause.value] += 1
                 self._series.gaps.labels(stream, cause.value).inc()
 
     def faces(self, stream: str, count: int) -> None:
@@ -132,13 +127,15 @@ class Metrics:
     def emotion(self, stream: str, emotion: str) -> None:
         """A face was classified; `emotion` is the most probable one."""
         with self._lock:
-            if stream in self._tallies:
+            if tally := self._tallies.get(stream):
+                tally.add_face(self._clock.monotonic(), emotion)
                 self._series.emotions.labels(stream, emotion).inc()
 
     def abstained(self, stream: str, reason: Abstention | str) -> None:
         """No emotion is said of a face."""
         with self._lock:
-            if stream in self._tallies:
+            if tally := self._tallies.get(stream):
+                tally.add_face(self._clock.monotonic(), "abstained")
                 self._series.abstentions.labels(stream, Abstention(reason).value).inc()
 
     def flipped(self, stream: str) -> None:
@@ -156,7 +153,8 @@ class Metrics:
             for each in State:
                 self._series.state.labels(stream, each.value).set(each is state)
             self._series.up.labels(stream).set(state is State.LIVE)
-            if state in (State.ENDED, State.STOPPED):
+            tally.ended = state in (State.ENDED, State.STOPPED)
+            if tally.ended:
                 self._series.frame_age.remove_by_labels({"stream": stream})
             else:
                 self._tell_age(stream, tally)
@@ -223,13 +221,24 @@ class Metrics:
 
     def watch_inference(self, busy_s: Callable[[], float]) -> None:
         """`busy_s` is asked at every scrape for all seconds that the inference thread has worked."""
-        self._series.busy.set_function(_BusyRatio(busy_s, self._clock).read)
+        self._busy = _BusyRatio(busy_s, self._clock)
+        self._series.busy.set_function(self._busy.read)
 
-    def _in_flight(self, tally: _Tally) -> int:
+    def busy_ratio(self) -> float:
+        """Share of the last 10 s or more that the inference thread worked."""
+        return 0.0 if self._busy is None else self._busy.read()
+
+    def reading(self, stream: str) -> StreamReading | None:
+        """What the stream did lately; None where there is no such stream."""
+        with self._lock:
+            tally = self._tallies.get(stream)
+            return None if tally is None else tally.read(self._clock.monotonic())
+
+    def _in_flight(self, tally: Tally) -> int:
         with self._lock:
             return tally.decoded - tally.settled
 
-    def _tell_age(self, stream: str, tally: _Tally) -> None:
+    def _tell_age(self, stream: str, tally: Tally) -> None:
         self._series.frame_age.labels(stream).set_function(lambda: self._clock.monotonic() - tally.newest)
 
 

@@ -20,6 +20,7 @@ from worker.web.desks import Desks
 from worker.web.guard import OPEN_PATHS, Guard, SecurityHeaders
 from worker.web.health import Health, health_routes
 from worker.web.limits import Limits, Rate
+from worker.web.live import live_routes
 from worker.web.openapi import add_openapi
 from worker.web.pages import Home, page_routes
 from worker.web.photo import MAX_BYTES, photo_routes
@@ -67,7 +68,10 @@ def create_app(
         return Response(encode(registry), media_type=content_type)
 
     app.add_api_route("/metrics", metrics, methods=["GET", "HEAD"], include_in_schema=False)
-    for router in (page_routes(home), photo_routes(desks), session_routes(keys)):
+    routers = [page_routes(home), photo_routes(desks), session_routes(keys)]
+    if home == "live":
+        routers.append(live_routes(desks))
+    for router in routers:
         app.include_router(router)
     add_openapi(app)
     return app
