@@ -146,6 +146,36 @@ def se_resnet18(classes: int, dropout: float) -> PlainNet:
     return _resnet((2, 2, 2, 2), classes, dropout, attention=True)
 
 
+class ImageNetResNet18(PlainNet):
+    """torchvision's ResNet18 on one channel, for ImageNet's weights (`model.imagenet`); 96 px and more suit it."""
+
+    def __init__(self, classes: int, dropout: float) -> None:
+        from torchvision.models import resnet18 as torchvision_resnet18
+
+        body = torchvision_resnet18()
+        body.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+        body.fc = nn.Identity()
+        super().__init__(body, 512, classes, dropout)
+
+    def load_imagenet(self) -> None:
+        """Downloads ImageNet's weights and sums the stem over RGB.
+
+        Raises:
+            TrainingError: they cannot be had, as on a machine without a network.
+        """
+        from torchvision.models import ResNet18_Weights
+
+        try:
+            state = dict(ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False))
+        except OSError as error:
+            raise TrainingError(
+                f"ImageNet's weights cannot be downloaded ({error}): go online, or start from dlib's face weights "
+                "(configs/resnet29.yaml), which need no network"
+            ) from error
+        state["conv1.weight"] = state["conv1.weight"].sum(dim=1, keepdim=True)
+        self.body.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith("fc.")})
+
+
 class Concatenated(nn.ModuleList):
     """Several bodies on the same input, their vectors side by side."""
 
@@ -170,6 +200,7 @@ ARCHITECTURES: dict[str, Callable[[int, float], EmotionNet]] = {
     "resnet18": resnet18,
     "resnet34": resnet34,
     "se_resnet18": se_resnet18,
+    "imagenet_resnet18": ImageNetResNet18,
     "vgg19_resnet18": vgg19_resnet18,
 }
 

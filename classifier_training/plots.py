@@ -1,5 +1,6 @@
 """Pictures of an evaluation: confusion matrix, reliability, risk against coverage, confident mistakes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,23 @@ def _reliability(path: Path, probabilities: NDArray[np.float32], labels: NDArray
     above.set(ylabel="accuracy", ylim=(0, 1), title=f"Reliability, ECE-15 {measure.ece(probabilities, labels):.3f}")
     below.bar(confidence, counts, width=1 / measure.BINS * 0.9)
     below.set(xlabel="confidence", ylabel="pictures", xlim=(0, 1))
+    _save(figure, path)
+
+
+def write_curves(path: Path, history: Sequence[dict[str, float]]) -> None:
+    """Loss and accuracy over the epochs of one run (entries as train writes them), as one PNG."""
+    epochs = [entry["epoch"] for entry in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5))
+    left.plot(epochs, [entry["loss"] for entry in history], label="training, with auxiliary terms")
+    right.plot(epochs, [entry.get("train_accuracy", np.nan) for entry in history], label="training, augmented")
+    if "holdout_nll" in history[0]:
+        left.plot(epochs, [entry["holdout_nll"] for entry in history], label="hold-out")
+        right.plot(epochs, [entry["holdout_accuracy"] for entry in history], label="hold-out")
+    left.set(xlabel="epoch", ylabel="loss, nats")
+    right.set(xlabel="epoch", ylabel="accuracy")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
     _save(figure, path)
 
 

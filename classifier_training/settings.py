@@ -36,6 +36,7 @@ class ModelSettings(_Section):
     scale: float = Field(256.0, gt=0.0)
     dropout: float = Field(0.3, ge=0.0, lt=1.0)
     start: Path | None = Field(None, description="dlib's weights, or those of an earlier run of the same architecture")
+    imagenet: bool = Field(True, description="start imagenet_resnet18 from ImageNet's weights (downloaded)")
     members: tuple[Path, ...] = Field((), description="weights of the runs that a blend starts from, in its order")
 
 

@@ -1,4 +1,4 @@
-"""The weights that a run starts from: dlib's, another run's, or those of several runs that are blended."""
+"""The weights that a run starts from: dlib's, ImageNet's, another run's, or those of several runs that are blended."""
 
 from typing import cast
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from classifier_training.dlib_start import is_dlib, start_from_dlib
 from classifier_training.errors import TrainingError
-from classifier_training.nets import EmotionNet
+from classifier_training.nets import EmotionNet, ImageNetResNet18
 from classifier_training.runs import network_input, read_weights
 from classifier_training.settings import ModelSettings
 from worker.models.nets.resnet29 import ResNet29
@@ -34,6 +34,8 @@ def start(net: EmotionNet, model: ModelSettings, faces: NDArray[np.uint8]) -> No
         found = cast(nn.Module, net).load_state_dict(body, strict=False)
         if found.unexpected_keys or not body:
             raise TrainingError(f"{path}: does not fit member {number + 1} of {model.architecture}")
+    if isinstance(net, ImageNetResNet18) and model.imagenet:
+        net.load_imagenet()
     if model.start is None:
         return
     if is_dlib(model.start):

@@ -27,6 +27,7 @@ from classifier_training.errors import TrainingError, run_command
 from classifier_training.labels import LABEL_SETS
 from classifier_training.losses import Batch, mixup_share, teacher_targets, total_loss
 from classifier_training.nets import EmotionNet, build, width_of
+from classifier_training.plots import write_curves
 from classifier_training.runs import (
     CHECKPOINT,
     HISTORY,
@@ -280,6 +281,8 @@ def main() -> None:
     if options.resume is not None:
         training.resume(options.resume)
     training.fit()
+    history = [json.loads(line) for line in (options.run / HISTORY).read_text(encoding="utf-8").splitlines()]
+    write_curves(options.run / "curves.png", history)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def run_of(settings: TrainingSettings, train: FaceSet, run: Path) -> Training:
 
 @pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "vgg19_resnet18"])
 def test_every_architecture_trains_two_steps_and_comes_back(architecture: str, tmp_path: Path) -> None:
-    training = run_of(settings_for(architecture), drawn_faces(16), tmp_path)
+    training = run_of(settings_for(architecture, model={"imagenet": False}), drawn_faces(16), tmp_path)
     before = {name: value.clone() for name, value in training.model.state_dict().items()}
     training.fit()
     assert training.progress.step == 2
@@ -222,6 +223,17 @@ def test_a_blend_starts_from_its_members(tmp_path: Path) -> None:
     assert torch.equal(blend.model.state_dict()["net.body.1.0.weight"], wanted)
     with pytest.raises(TrainingError, match="does not fit member 1"):
         run_of(settings_for("vgg19_resnet18", model={"members": members[::-1]}), drawn_faces(8), tmp_path / "wrong")
+
+
+def test_imagenet_offline_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.models import ResNet18_Weights
+
+    def no_network(*_arguments: object, **_options: object) -> dict[str, torch.Tensor]:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", no_network)
+    with pytest.raises(TrainingError, match="go online"):
+        run_of(settings_for("imagenet_resnet18"), drawn_faces(8), tmp_path)
 
 
 def test_mixup_and_balance_touch_targets_as_they_should(tmp_path: Path) -> None:
