@@ -36,7 +36,7 @@ def read_row(path: Path) -> dict[str, Any]:
     """
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))
-        row: dict[str, Any] = {key: figures.get(key) for key in _COLUMNS} | figures.get("robustness", {})
+        row: dict[str, Any] = {key: figures.get(key) for key in _COLUMNS} | (figures.get("robustness") or {})
         row |= {"model": path.stem, "accuracy": float(figures["accuracy"]), "classes": len(figures["per_class"])}
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise TrainingError(f"{path}: not the figures that evaluate writes ({error})") from error

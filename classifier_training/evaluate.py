@@ -68,7 +68,10 @@ def classifier_of(predictor: Predictor, labels: LabelSet) -> Callable[[NDArray[n
 
 
 def measure_all(predictor: Predictor, faces: FaceSet, labels: LabelSet, train: FaceSet | None) -> dict[str, Any]:
-    """Every figure on the pictures as they are; `train` marks the pictures that have a copy among the training rows."""
+    """Every figure on the pictures as they are; `train` marks the pictures that have a copy among the training rows.
+
+    The camera conditions are None until `measure_robustness` fills them.
+    """
     classify = classifier_of(predictor, labels)
     probabilities = classify(faces.images)
     predicted = probabilities.argmax(axis=1)
@@ -104,6 +107,8 @@ def measure_all(predictor: Predictor, faces: FaceSet, labels: LabelSet, train: F
             "flip_ece": measure.ece(mirrored, faces.labels),
         },
         "ferplus_agreement": _agreement(predicted, faces) if labels is LABEL_SETS[7] else None,
+        "robustness": None,
+        "robustness_ece": None,
     }
 
 
@@ -169,7 +174,7 @@ def tell(figures: dict[str, Any]) -> None:
             print(f"{key} {figures[key]:.4f}")
     for name, c in figures["per_class"].items():
         print(f"{name:10} precision {c['precision']:.3f} recall {c['recall']:.3f} f1 {c['f1']:.3f} of {c['support']}")
-    for name, value in figures.get("robustness", {}).items():
+    for name, value in (figures["robustness"] or {}).items():
         calibration = figures["robustness_ece"].get(name)
         print(f"{name:12} {value:.4f}" + ("" if calibration is None else f" (ece {calibration:.4f})"))
 

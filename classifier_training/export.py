@@ -135,7 +135,9 @@ def measured(bundle: Path, sets: dict[str, FaceSet], train: FaceSet | None) -> d
             found = measure_all(predictor, faces, LABEL_SETS[7], train if name == "public_test" else None)
             if precision == "auto" and name == list(sets)[-1]:
                 found |= measure_robustness(predictor, faces, LABEL_SETS[7])
-            figures[name][predictor.compute_precision] = {key: found[key] for key in _MANIFEST_FIGURES if key in found}
+            figures[name][predictor.compute_precision] = {
+                key: found[key] for key in _MANIFEST_FIGURES if found[key] is not None
+            }
     return figures
 
 

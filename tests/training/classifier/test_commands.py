@@ -12,7 +12,7 @@ from classifier_training.data import FaceSet, Reading
 from classifier_training.errors import TrainingError
 from classifier_training.evaluate import measure_all, write_figures
 from classifier_training.labels import LABEL_SETS
-from classifier_training.predict import Predictor
+from classifier_training.predict import PeerInput, Predictor, peer_predictor
 from classifier_training.search import search
 from classifier_training.settings import TrainingSettings
 from tests.training.classifier.conftest import drawn_faces, write_parquet
@@ -90,6 +90,43 @@ def test_compare_puts_the_best_first_beside_the_peers(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"broken\.json"):
         compare.read_row(tmp_path / "broken.json")
+
+
+def tiny_onnx(path: Path, channels: int) -> None:
+    """Emotion k is the likelier the nearer the mean gray is to 36 k + 18, as a softmax over Gaussians' logs."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    centres = (np.arange(8, dtype=np.float32) * 36 + 18) / 255
+    # -(m - c)^2 = 2 c m - c^2 - m^2, and m^2 is the same for all.
+    weight, bias = (200 * 2 * centres)[None] / channels * np.ones((channels, 1), np.float32), -200 * centres**2
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["face"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["scores"]),
+    ]
+    inputs = [helper.make_tensor_value_info("face", TensorProto.FLOAT, [1, channels, 40, 40])]
+    outputs = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 8])]
+    values = [numpy_helper.from_array(v.astype(np.float32), n) for v, n in ((weight, "weight"), (bias, "bias"))]
+    graph = helper.make_graph(nodes, "peer", inputs, outputs, values)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_peer_is_read_with_its_own_order_and_more_classes(tmp_path: Path, channels: int) -> None:
+    tiny_onnx(tmp_path / "peer.onnx", channels)
+    order = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+    peer = peer_predictor(tmp_path / "peer.onnx", PeerInput(0.0, 255.0, order))
+    images = np.stack([np.full((48, 48), 36 * k + 18, np.uint8) for k in range(7)])
+    probabilities = peer.classify(images)
+    assert [peer.labels[i] for i in probabilities.argmax(axis=1)] == [
+        "neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger",
+    ]  # fmt: skip
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+    with pytest.raises(TrainingError, match="lack some"):
+        peer_predictor(tmp_path / "peer.onnx", PeerInput(0.0, 255.0, order[1:]))
+    with pytest.raises(TrainingError, match="8 outputs"):
+        peer_predictor(tmp_path / "peer.onnx", PeerInput(0.0, 255.0, order[:7])).classify(images)
 
 
 def test_explore_finds_copies_blanks_and_doubtful_labels() -> None:
