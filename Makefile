@@ -40,6 +40,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 lock: $(VENV)/.dev  ## Resolve the locked requirements anew
 	$(LOCK) --extra demo --output-file requirements/demo.txt
+	$(LOCK) --extra demo --extra cuda --output-file requirements/cuda.txt
 	$(LOCK) --extra demo --extra dev --output-file requirements/dev.txt
 	$(LOCK) --extra demo --extra dev --extra train --output-file requirements/train.txt
 
