@@ -14,19 +14,23 @@ if owner ~= '' and owner ~= ARGV[2] and beat > 0 and age < tonumber(ARGV[3]) the
 end
 
 local stored = tonumber(state[1] or '')
+local run = state[5]
 if not stored then
-  -- The state was lost alone (evicted, deleted by hand): the events still know their last number.
+  -- The state was lost alone (evicted, deleted by hand): the events still know their last number and run.
   stored = 0
   local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-  if last then
-    for i = 1, #last[2], 2 do
-      if last[2][i] == 'seq' then
-        stored = tonumber(last[2][i + 1]) or 0
-      end
+  local fields = last and last[2] or {}
+  for i = 1, #fields, 2 do
+    if fields[i] == 'seq' then
+      stored = tonumber(fields[i + 1]) or 0
+    elseif fields[i] == 'data' then
+      local readable, record = pcall(cjson.decode, fields[i + 1])
+      run = readable and type(record) == 'table' and type(record.run) == 'string' and record.run or run
     end
   end
 end
+run = run or ''
 local epoch = math.max((tonumber(state[2] or '') or 0) + 1, now_ms)
 redis.call('HSET', KEYS[2], 'seq', string.format('%.0f', stored), 'writer', ARGV[1],
-  'epoch', string.format('%.0f', epoch), 'worker', ARGV[2], 'beat', string.format('%.0f', now_ms))
-return {'OK', epoch, stored, state[5] or '', owner, beat}
+  'epoch', string.format('%.0f', epoch), 'run', run, 'worker', ARGV[2], 'beat', string.format('%.0f', now_ms))
+return {'OK', epoch, stored, run, owner, beat}

@@ -14,7 +14,7 @@ import redis
 from tests.unit.publish.records import Remembered, frame_draft, gap_draft
 from worker.clock import SystemClock, ulid
 from worker.publish.lane import Identity, LaneSettings
-from worker.publish.queue import Policy, PublishQueue
+from worker.publish.queue import GapDraft, Policy, PublishQueue
 from worker.publish.redis_writer import PublisherThread
 from worker.publish.scripts import Connection, Trimming, events_key, state_key
 from worker.redis_client import Mode, RedisTarget, connect
@@ -41,6 +41,7 @@ class Rig:
     mode: Mode = "standalone"
     hold_for: tuple[str, ...] = ()
     service: str = "mymaster"
+    gap_draft: GapDraft = gap_draft
 
     def __post_init__(self) -> None:
         self.target = RedisTarget(
@@ -55,7 +56,7 @@ class Rig:
         self.writer = ulid(time.time())
         self.publisher = PublisherThread(
             Connection(lambda: connect(self.target), self.target.where),
-            LaneSettings(Identity(self.writer, self.worker), self.trimming, gap_draft, self.hold_for),
+            LaneSettings(Identity(self.writer, self.worker), self.trimming, self.gap_draft, self.hold_for),
             self.reports,
             SystemClock(),
         )
@@ -74,7 +75,7 @@ class Rig:
 
     def queue(self, stream: str, policy: Policy = "keep_latest", capacity: int = 1000) -> PublishQueue:
         """A queue that is published from now on."""
-        queue = PublishQueue(stream, policy, capacity, gap_draft)
+        queue = PublishQueue(stream, policy, capacity, self.gap_draft)
         self.publisher.add(queue)
         return queue
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.integration.publish.rig import assert_in_order, state, stored
-from tests.unit.publish.records import frame_draft
+from tests.unit.publish.records import RUN, frame_draft
 from worker.embedded_redis import EmbeddedRedis
 from worker.errors import RedisError, RedisUnavailable
 from worker.publish.scripts import (
@@ -130,9 +130,18 @@ def test_a_claim_learns_the_number_from_the_events_if_only_the_state_is_gone(
     append(server, epoch, 0, numbered(epoch, 1, 5))
     client.delete(state_key("a"))
     again = claimed(server)
-    assert again.seq == 5
+    assert (again.seq, again.open_run) == (5, RUN), "nobody can say whether that run had ended: a gap must tell it"
+    assert state(client, "a")["run"] == RUN
     assert append(server, again.epoch, 5, numbered(again.epoch, 5, 6)) == Stored(6)
     assert_in_order(stored(client, "a"))
+
+
+def test_a_claim_survives_events_that_are_not_ours(server: Connection, client: redis.Redis) -> None:
+    for data in ("no JSON", "[]", '{"run":7}'):
+        client.delete(state_key("a"))
+        client.xadd(events_key("a"), {"seq": "12", "data": data})
+        answer = claimed(server)
+        assert (answer.seq, answer.open_run) == (12, "")
 
 
 def test_a_claim_is_refused_while_another_worker_lives(server: Connection, client: redis.Redis) -> None:
