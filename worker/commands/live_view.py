@@ -5,25 +5,29 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from worker.commands.notices import LOUD, STATE_STYLES, TROUBLE
 from worker.events import schema
 
 _WINDOW_S = 5.0
+_SILENT_S = 5.0
 _BAR = 8
-_STYLES = {
+_WIDE = 110  # columns of a terminal where everything finds room
+_HEAD = 4  # lines of the table that are no stream
+EMOTION_STYLES = {
     "anger": "red",
     "disgust": "green",
     "fear": "magenta",
     "happiness": "yellow",
-    "sadness": "blue",
-    "surprise": "bright_red",
+    "sadness": "bright_blue",
+    "surprise": "dark_orange",
     "neutral": "white",
 }
-_STATE_STYLES = {"live": "bold green", "connecting": "cyan", "ended": "dim", "stopped": "dim"}
 
 
 @dataclass(slots=True)
@@ -35,7 +39,18 @@ class _Stream:
     skipped: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
     events: int = 0
-    flips: int = 0
+    heard: float = field(default_factory=time.monotonic)
+
+    @property
+    def blind(self) -> bool:
+        """Whether nothing is known of what the camera sees now."""
+        return self.state != "live" or self.silent_s > 0 or not self.events
+
+    @property
+    def silent_s(self) -> float:
+        """How long a stream that is said to be live has not been heard of: 0 for less than 5 s."""
+        silence = time.monotonic() - self.heard
+        return silence if self.state == "live" and silence > _SILENT_S else 0.0
 
 
 class LiveView:
@@ -47,6 +62,7 @@ class LiveView:
     def add(self, record: schema.Record) -> None:
         """Take the next record of its stream."""
         stream = self._streams.setdefault(record.stream, _Stream())
+        stream.heard = time.monotonic()
         if isinstance(record, schema.GapRecord):
             stream.gaps[record.cause] += 1
             return
@@ -55,41 +71,95 @@ class LiveView:
             stream.state = record.state
             return
         stream.events += 1
-        stream.arrivals.append(time.monotonic())
+        stream.arrivals.append(stream.heard)
         stream.faces = record.faces
         if record.latency_ms is not None:
             stream.latencies_ms.append(record.latency_ms.total)
+
+    def stands(self, stream: str, state: str) -> None:
+        """A stream's state, as it was told before the first record."""
+        self._streams.setdefault(stream, _Stream()).state = state
+
+    @property
+    def streams(self) -> int:
+        """How many streams are known."""
+        return len(self._streams)
 
     @property
     def events(self) -> int:
         """Frame events of all streams so far."""
         return sum(stream.events for stream in self._streams.values())
 
-    def table(self) -> Table:
-        """The table as of now."""
+    def table(self, width: int = _WIDE, height: int | None = None) -> Table:
+        """The table as of now, for a terminal of `width` columns; where it is higher than `height` lines, a stream
+        gets one line, those in trouble come first, and the last line says how many found no room."""
+        wide = width >= _WIDE
+        rows = {name: _full(stream, wide) for name, stream in sorted(self._streams.items())}
         table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        table.add_column("stream", no_wrap=True)
-        table.add_column("state", no_wrap=True)
-        table.add_column("fps", justify="right")
-        table.add_column("latency ms\np50 / p95", justify="right", no_wrap=True)
-        table.add_column("events", justify="right")
-        table.add_column("skipped", no_wrap=True)
-        table.add_column("faces and their stable emotions", no_wrap=True)
-        now = time.monotonic()
-        for name, stream in sorted(self._streams.items()):
-            while stream.arrivals and now - stream.arrivals[0] > _WINDOW_S:
-                stream.arrivals.popleft()
+        for column, right in _columns(wide):
+            least = 4 if right else None
+            justify: Literal["right", "left"] = "right" if right else "left"
+            table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", min_width=least)
+        room = None if height is None else max(3, height - _HEAD)
+        if room is not None and sum(_lines(row) + 1 for row in rows.values()) > room:
+            self._short(table, wide, room)
+            return table
+        for name, row in rows.items():
             table.add_section()
-            table.add_row(
-                Text(name, style="bold"),
-                Text(stream.state, style=_STATE_STYLES.get(stream.state, "bold red")),
-                f"{len(stream.arrivals) / _WINDOW_S:.1f}",
-                _latency(stream),
-                str(stream.events),
-                _counts(stream),
-                _faces(stream.faces),
-            )
+            table.add_row(Text(name, style="bold"), *row)
         return table
+
+    def _short(self, table: Table, wide: bool, room: int) -> None:
+        streams = sorted(self._streams.items(), key=lambda item: (not _troubled(item[1]), item[0]))
+        shown = len(streams) if len(streams) <= room else room - 1
+        for name, stream in streams[:shown]:
+            table.add_row(Text(name, style="bold"), *_brief(stream, wide))
+        if shown < len(streams):
+            rest = [stream for _, stream in streams[shown:]]
+            troubled = sum(map(_troubled, rest))
+            told = f"+{len(rest)} more, {troubled} of them in trouble" if troubled else f"+{len(rest)} more, all live"
+            table.caption, table.caption_justify = Text(told, style=TROUBLE if troubled else "dim"), "left"
+
+
+def _columns(wide: bool) -> list[tuple[str, bool]]:
+    """Titles, and whether they are numbers."""
+    counts = [("events", True), ("skipped", False)] if wide else []
+    return [
+        ("stream", False), ("state", False), ("fps", True), ("latency ms\np50 / p95", True), *counts,
+        ("faces and their stable emotions" if wide else "faces", False),
+    ]  # fmt: skip
+
+
+def _full(stream: _Stream, wide: bool) -> list[Text | str]:
+    counts: list[Text | str] = [str(stream.events), _counts(stream)] if wide else []
+    return [_state(stream, "\n"), _fps(stream), _latency(stream), *counts, _faces(stream)]
+
+
+def _brief(stream: _Stream, wide: bool) -> list[Text | str]:
+    counts: list[Text | str] = [str(stream.events), _counts_briefly(stream)] if wide else []
+    return [_state(stream, " "), _fps(stream), _latency(stream), *counts, _faces_briefly(stream)]
+
+
+def _lines(row: list[Text | str]) -> int:
+    return max(str(cell).count("\n") for cell in row) + 1
+
+
+def _troubled(stream: _Stream) -> bool:
+    return stream.state not in STATE_STYLES or stream.silent_s > 0
+
+
+def _state(stream: _Stream, between: str) -> Text:
+    text = Text(stream.state.replace("_", " "), style=STATE_STYLES.get(stream.state, TROUBLE))
+    if stream.silent_s:
+        text.append(f"{between} silent {stream.silent_s:.0f} s ", style=LOUD)
+    return text
+
+
+def _fps(stream: _Stream) -> str:
+    now = time.monotonic()
+    while stream.arrivals and now - stream.arrivals[0] > _WINDOW_S:
+        stream.arrivals.popleft()
+    return f"{len(stream.arrivals) / _WINDOW_S:.1f}"
 
 
 def _latency(stream: _Stream) -> str:
@@ -104,25 +174,52 @@ def _counts(stream: _Stream) -> Text:
     lines = [f"{reason} {count}" for reason, count in sorted(stream.skipped.items())]
     text = Text("\n".join(lines) or "none")
     for cause, count in sorted(stream.gaps.items()):
-        text.append(f"\ngap {cause} {count}", style="bold red")
+        text.append(f"\ngap {cause} {count}", style=TROUBLE)
     return text
 
 
-def _faces(faces: list[schema.Face]) -> Text:
-    """A line a face: track, bar, stable emotion or why there is none."""
+def _counts_briefly(stream: _Stream) -> Text:
+    text = Text(str(stream.skipped.total()))
+    if stream.gaps:
+        count = stream.gaps.total()
+        text.append(f", {count} gap{'' if count == 1 else 's'}", style=TROUBLE)
+    return text
+
+
+def _faces(stream: _Stream) -> Text:
+    """A line a face: track, bar, stable emotion or why there is none. No data never looks like no people."""
+    if stream.blind:
+        return Text("no data", style="dim italic")
     text = Text()
-    for face in sorted(faces, key=lambda face: face.track):
+    for face in sorted(stream.faces, key=lambda face: face.track):
         if text:
             text.append("\n")
         text.append(f"#{face.track:<3} ")
         if face.stable is not None:
-            style = _STYLES[face.stable.label]
-            filled = round(face.stable.confidence * _BAR)
-            text.append("█" * filled, style=style)
-            text.append("░" * (_BAR - filled), style="dim")
+            style = EMOTION_STYLES[face.stable.label]
+            text.append(bar(face.stable.confidence, style, _BAR))
             text.append(f" {face.stable.label:<9} {face.stable.confidence:>4.0%}", style=style)
             if face.abstained is not None:
                 text.append(f"  now: {face.abstained.replace('_', ' ')}", style="dim")
         else:
             text.append((face.abstained or "looking").replace("_", " "), style="dim")
     return text if text else Text("no face", style="dim")
+
+
+def _faces_briefly(stream: _Stream) -> Text:
+    """How many, and what they show."""
+    faces = stream.faces
+    if stream.blind:
+        return Text("no data", style="dim italic")
+    if not faces:
+        return Text("no face", style="dim")
+    text = Text(f"{len(faces)}: ")
+    for place, (label, count) in enumerate(Counter(face.stable.label for face in faces if face.stable).most_common()):
+        text.append(", " if place else "").append(f"{label} {count}", style=EMOTION_STYLES[label])
+    return text if any(face.stable for face in faces) else text.append("no stable emotion", style="dim")
+
+
+def bar(share: float, style: str, cells: int) -> Text:
+    """A bar of `cells` characters, filled by `share` (0 to 1)."""
+    filled = round(share * cells)
+    return Text("█" * filled, style=style).append("░" * (cells - filled), style="dim")
