@@ -111,7 +111,7 @@ def train(model: Any, pictures: Sequence[Picture], epochs: int, batch: int, rate
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            total += float(loss) * len(examples)
+            total += loss.item() * len(examples)
         losses.append(total / len(order))
     return losses
 

@@ -84,7 +84,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
     start = start_weights(home / "random.safetensors")
     begin = command("train", "--settings", home / "settings.yaml", "--data", home / "faces", "--start", start,
-                    "--run", home / "run")  # fmt: skip
+                    "--run", home / "run", "--threads", 1)  # fmt: skip
     last = home / "run" / "weights" / "last.pt"
     kill_after_first_checkpoint(begin, last, home / "log.txt")
     checkpoint = last.read_bytes()
@@ -93,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert refused.returncode == 78
     assert "is damaged" in refused.stderr
     last.write_bytes(checkpoint)
-    run("train", "--resume", home / "run")
+    run("train", "--resume", home / "run", "--threads", 1)
     return home
 
 
