@@ -18,7 +18,7 @@ _WINDOW_S = 5.0
 _SILENT_S = 5.0
 _BAR = 8
 _WIDE = 110  # columns of a terminal where everything finds room
-_HEAD = 4  # lines of the table that are no stream
+_HEAD = 5  # lines of the table that are no stream
 EMOTION_STYLES = {
     "anger": "red",
     "disgust": "green",
