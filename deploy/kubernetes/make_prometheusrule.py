@@ -1,4 +1,4 @@
-"""Writes components/monitoring/prometheusrule.yaml (in the checkout: python deploy/kubernetes/make_prometheusrule.py)."""
+"""Writes the component monitoring's rules: python deploy/kubernetes/make_prometheusrule.py"""
 
 from __future__ import annotations
 
