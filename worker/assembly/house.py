@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from worker.assembly.capacity import CapacityWatch, planned_warning
+from worker.assembly.changes import StreamChanges, opening_streams
 from worker.assembly.consumers import ConsumerWatch
-from worker.assembly.door import source_options
+from worker.assembly.errands import Errands
 from worker.assembly.hall import HallKeys, open_hall
 from worker.assembly.live import LastFrames, LiveBoard, Sights
 from worker.assembly.photo import PhotoDesk, examples
 from worker.assembly.post import open_post, redis_target
-from worker.assembly.reports import HallReport, PostReport, StreamStates, source_report
+from worker.assembly.reports import HallReport, PostReport, StreamStates
+from worker.assembly.streams import Rooms, Streams
 from worker.assembly.study import Author, StreamStudy, stream_events
 from worker.assembly.window import Vitals, open_window
 from worker.assembly.workshop import open_workshop
@@ -23,26 +23,11 @@ from worker.clock import Clock
 from worker.errors import StageDied, WorkerError
 from worker.events.reading import Reading
 from worker.frame import State
-from worker.pipeline.batcher import Lane
-from worker.pipeline.mailbox import Bell, Mailbox
-from worker.publish.queue import PublishQueue
+from worker.pipeline.mailbox import Bell
 from worker.settings import Settings, StreamSettings
-from worker.sources.source_thread import SourceThread
 from worker.sources.watchdog import Watchdog
 
 _log = logging.getLogger(__name__)
-_FINAL = frozenset({State.ENDED, State.FAILED, State.STOPPED})
-
-
-@dataclass(slots=True)
-class _Stream:
-    """One stream's furniture. `dropped`: records that its queue had given up when last looked at."""
-
-    settings: StreamSettings
-    mailbox: Mailbox
-    queue: PublishQueue
-    source: SourceThread
-    dropped: int = 0
 
 
 class House:
@@ -60,13 +45,13 @@ class House:
         """
         self._settings = settings
         self._clock = clock
-        self._wake = threading.Event()
+        self._errands = Errands()
         self._error: BaseException | None = None
-        self._streams: dict[str, _Stream] = {}
         self._states = StreamStates()
         self._last = LastFrames(keep_pictures=False)
         self._bell = Bell()
-        self._vitals = Vitals(clock, streams=self._states.all, room=self._has_room)
+        self._opening = opening_streams(settings)
+        self._vitals = Vitals(clock, streams=self._states.all)
         self._window = open_window(settings.web, self._vitals, self._failed_in("web"))
         try:
             self._furnish(settings)
@@ -82,25 +67,29 @@ class House:
         _log.info("models run on %s (%s)", workshop.choice.name, workshop.choice.reason)
         self._author = Author(settings.worker.name, workshop.names())
         self._post_report = PostReport(metrics, self._failed_in("publisher"))
-        ids = [stream.id for stream in settings.own_streams]
+        ids = [stream.id for stream in self._opening]
         self._post = open_post(settings, ids, self._author, self._post_report, self._clock)
         self._hall_report = HallReport(metrics)
         keys = HallKeys(self._author, self._hall_report, self._failed_in("inference"))
         self._hall = open_hall(workshop, settings.pipeline, self._bell, self._clock, keys)
         fresh = partial(stream_events, workshop, settings.events, Reading.PHOTOS)
         self._photos = PhotoDesk(fresh, workshop, self._bell.ring, self._clock)
+        shapes = workshop.detector.shapes
+        rooms = Rooms(metrics, self._states, self._last, self._bell, self._hall, self._post, self._study, shapes)
+        self._streams = Streams(rooms, settings, self._clock)
         self._watchdog_beat = self._clock.monotonic()
-        self._watchdog = Watchdog(self._sources, self._clock, self._watchdog_moved, self._failed_in("source-watchdog"))
+        failed = self._failed_in("source-watchdog")
+        self._watchdog = Watchdog(self._streams.sources, self._clock, self._watchdog_moved, failed)
         self._capacity = CapacityWatch(self._states, workshop.picture_s, self._clock, metrics.cores_needed)
         self._consumers: ConsumerWatch | None = None
         if settings.publish.target == "redis":
             target, failed = redis_target(settings.redis), self._failed_in("consumers")
-            self._consumers = ConsumerWatch(target, lambda: list(self._streams), metrics, self._clock, failed)
+            self._consumers = ConsumerWatch(target, self._streams.ids, metrics, self._clock, failed)
 
     def start(self) -> None:
         """Start the threads, the last ones in a frame's way first, then the streams."""
         metrics, publisher, hall = self._window.metrics, self._post.publisher, self._hall
-        metrics.watch_queue(self._waiting)
+        metrics.watch_queue(self._streams.waiting)
         metrics.watch_inference(lambda: hall.busy_s)
         publisher.start()
         hall.start()
@@ -109,85 +98,57 @@ class House:
         if self._consumers is not None:
             self._consumers.start()
         self._vitals.target_up = lambda: self._post_report.up
+        self._vitals.room = self._streams.has_room
         self._vitals.beats = {
             "publisher": lambda: publisher.heartbeat,
             "inference": lambda: hall.beat,
             "source-watchdog": lambda: self._watchdog_beat,
         }
-        streams = self._settings.own_streams
-        if warning := planned_warning(streams, self._workshop.picture_s):
+        if warning := planned_warning(self._opening, self._workshop.picture_s):
             _log.warning("%s", warning)
-        for stream in streams:
-            self.add(stream)
+        for stream in self._opening:
+            self._streams.add(stream)
         self._open_desks()
         self._vitals.warm = True
 
     def _open_desks(self) -> None:
         """Answer what is asked at the port."""
         desks, workshop = self._window.desks, self._workshop
-        desks.photo = self._photos.analyse
-        desks.examples = examples()
         sights = Sights(
             self._window.metrics,
             self._states,
             self._vitals,
             self._last,
-            lambda: [stream.settings for stream in list(self._streams.values())],
-            self._waiting,
+            self._streams.settings,
+            self._streams.waiting,
         )
         models = workshop.names().model_dump()
+        desks.photo = self._photos.analyse
+        desks.examples = examples()
         desks.live = LiveBoard(self._settings, sights, models, workshop.choice.name, self._clock).read
+        desks.streams = StreamChanges(self._settings, self._streams, self._errands)
+        desks.settings = lambda: self._settings.model_dump(mode="json")
 
     @property
     def port(self) -> int | None:
         """The HTTP port in use; None where it is not enabled."""
         return None if self._window.server is None else self._window.server.port
 
-    def add(self, stream: StreamSettings) -> None:
-        """Take a stream in; the others do not notice."""
-        metrics = self._window.metrics
-        metrics.stream_added(stream.id)
-        policy = stream.mailbox_policy
-        mailbox = Mailbox(
-            policy,
-            self._settings.pipeline.wait_frames,
-            self._bell.ring,
-            lambda reason, count: metrics.skipped(stream.id, reason, count),
-        )
-        queue = PublishQueue(stream.id, policy, self._settings.publish.queue_records, self._post.gap_draft)
-        options = source_options(stream, self._workshop.detector.shapes)
-        source = SourceThread(
-            options, mailbox, self._clock, source_report(metrics, self._states, self._clock, stream.live)
-        )
-        self._streams[stream.id] = _Stream(stream, mailbox, queue, source)
-        self._post.publisher.add(queue)
-        self._hall.add(Lane(stream.id, mailbox, queue), self._study(stream))
-        source.start()
-
-    def remove(self, stream: str, seconds: float) -> None:
-        """Stop a stream within `seconds` and let it go; the others do not notice."""
-        leaving = self._streams.pop(stream)
-        leaving.source.stop(seconds)
-        self._hall.remove(stream)
-        self._post.publisher.remove(stream)
-        self._states.forget(stream)
-        self._last.forget(stream)
-        self._window.metrics.stream_removed(stream)
-
     def wait(self) -> None:
         """Until somebody calls `ask_to_stop`, every stream has ended, or a thread has died.
+
+        A worker whose streams may be changed waits for more when all have ended.
 
         Raises:
             StageDied: what the thread died of, or that it is stuck.
         """
-        while not self._wake.wait(1.0):
+        while self._errands.run(1.0):
             self._capacity.tick()
-            self._count_dropped()
+            self._streams.count_dropped()
             live, reasons = self._vitals.stuck()
             if not live:
                 raise StageDied(f"{reasons[0]}: the worker stops, so that it can be started again")
-            states = self._states.all()
-            if self._streams and all(states.get(stream) in _FINAL for stream in self._streams):
+            if self._streams.all_over and not self._settings.web.changes:
                 _log.info("every stream has ended")
                 break
         if self._error is not None:
@@ -195,7 +156,7 @@ class House:
 
     def ask_to_stop(self) -> None:
         """Make `wait` return. May be called from a signal handler."""
-        self._wake.set()
+        self._errands.end()
 
     def stop(self) -> bool:
         """Stop in the order in which frames move, within `pipeline.stop_deadline`; False: a thread still runs.
@@ -204,15 +165,16 @@ class House:
         post sends what it has; the port last, so that the end can be watched.
         """
         end = self._clock.monotonic() + self._settings.pipeline.stop_deadline
+        self._errands.end()
         self._vitals.warm = False
-        self._window.desks.photo = None
+        self._window.desks.photo = self._window.desks.streams = None
         self._photos.close()
         ended = self._stop_sources(end)
         ended &= self._stop_hall(end)
         if self._consumers is not None:
             self._consumers.stop(0.2)  # it may wait for an answer; it owns nothing that has to be finished
         ended &= self._post.stop(max(0.2, self._left(end) - 1.0))
-        self._count_dropped()
+        self._streams.count_dropped()
         return self._window.stop(max(0.5, self._left(end))) and ended
 
     @property
@@ -228,7 +190,7 @@ class House:
 
     def _stop_sources(self, end: float) -> bool:
         ended = self._watchdog.stop(1.0)
-        sources = self._sources()
+        sources = self._streams.sources()
         for source in sources:
             source.request_stop()
         until = self._clock.monotonic() + 0.4 * self._left(end)
@@ -238,38 +200,16 @@ class House:
 
     def _stop_hall(self, end: float) -> bool:
         """Let the hall empty its mailboxes; what it cannot (no credit: Redis is away) is told as `stopping`."""
-        for stream in self._streams.values():
-            stream.mailbox.close()
+        self._streams.close_mailboxes()
         self._hall.drain()
         if not self._hall.join(0.4 * self._left(end)):
-            for stream in self._streams.values():
-                stream.mailbox.abandon()
+            self._streams.abandon_mailboxes()
             return self._hall.join(max(0.5, 0.3 * self._left(end)))
         return True
 
     def _study(self, stream: StreamSettings) -> StreamStudy:
         events = stream_events(self._workshop, self._settings.events, Reading.BY_RULE, stream.min_face_px)
         return StreamStudy(events, self._author, self._hall_report.seen, self._last.keep)
-
-    def _waiting(self) -> int:
-        """Records in memory on their way to the target."""
-        return sum(stream.queue.records for stream in list(self._streams.values()))
-
-    def _sources(self) -> list[SourceThread]:
-        return [stream.source for stream in list(self._streams.values())]
-
-    def _has_room(self) -> bool:
-        """Whether some queue can take a record without dropping another."""
-        limit = self._settings.publish.queue_records
-        streams = list(self._streams.values())
-        return not streams or any(stream.queue.records < limit for stream in streams)
-
-    def _count_dropped(self) -> None:
-        for name, stream in self._streams.items():
-            dropped = stream.queue.dropped
-            if dropped > stream.dropped:
-                self._window.metrics.dropped(name, dropped - stream.dropped)
-                stream.dropped = dropped
 
     def _watchdog_moved(self, monotonic_s: float) -> None:
         self._watchdog_beat = monotonic_s
@@ -285,6 +225,6 @@ class House:
                 known = isinstance(error, WorkerError)
                 self._error = error if known else StageDied(f"the thread {thread} died: {error!r}")
                 self._error.__cause__ = None if known else error
-            self._wake.set()
+            self._errands.end()
 
         return failed

@@ -179,7 +179,7 @@ class InferenceThread:
         self._lock = threading.Lock()
         self._lanes: dict[str, Lane] = {}
         self._arriving: list[tuple[Lane, Study]] = []
-        self._leaving: list[str] = []
+        self._leaving: dict[str, Callable[[], None]] = {}
         self._draining = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self.beat = clock.monotonic()
@@ -194,10 +194,10 @@ class InferenceThread:
             self._arriving.append((lane, study))
         self._bell.ring()
 
-    def remove(self, stream: str) -> None:
-        """Let a stream go once its mailbox is empty."""
+    def remove(self, stream: str, gone: Callable[[], None]) -> None:
+        """Let a stream go once its mailbox is empty; `gone` is called then. Only after that may its id come back."""
         with self._lock:
-            self._leaving.append(stream)
+            self._leaving[stream] = gone
         self._bell.ring()
 
     def drain(self) -> None:
@@ -239,11 +239,13 @@ class InferenceThread:
     def _take_in_and_let_go(self) -> None:
         with self._lock:
             arriving, self._arriving = self._arriving, []
-            gone = [name for name in self._leaving if name in self._lanes and self._lanes[name].mailbox.empty]
-            self._leaving = [name for name in self._leaving if name not in gone]
-        for lane, study in arriving:
-            self._lanes[lane.stream] = lane
-            self._inference.add(lane.stream, study)
+            for lane, study in arriving:
+                self._lanes[lane.stream] = lane
+                self._inference.add(lane.stream, study)
+            gone = [name for name in self._leaving if name not in self._lanes or self._lanes[name].mailbox.empty]
+            told = [self._leaving.pop(name) for name in gone]
         for name in gone:
-            del self._lanes[name]
+            self._lanes.pop(name, None)
             self._inference.remove(name)
+        for tell in told:
+            tell()

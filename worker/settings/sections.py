@@ -217,6 +217,17 @@ class WebSettings(Section):
         description="Let the API add, change and remove streams. Where there is a token, only with it; on addresses "
         "other than loopback there must be one.",
     )
+    state_file: Path | None = Field(
+        None,
+        description="File in which the API's changes are kept (with addresses and their passwords, mode 0600), so that "
+        "they survive a restart; it wins over the list of streams. Empty: they are gone then.",
+    )
+    files: Path | None = Field(
+        None, description="Folder from which the API may add files as streams. Empty: only addresses of the network."
+    )
+    local_targets: bool = Field(
+        False, description="Let the API add addresses of this machine and link-local ones as well."
+    )
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:

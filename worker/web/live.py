@@ -136,7 +136,6 @@ def live_routes(desks: Desks) -> APIRouter:
         "/live", summary="Everything that the live page shows", response_model=LiveAnswer, responses=problems(503)
     )
     def live() -> Json:
-        answer: Json = open_desk(desks.live)()
-        return answer
+        return open_desk(desks.live)()
 
     return router

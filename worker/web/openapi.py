@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,16 +12,21 @@ OPENAPI_PATH = "/api/v1/openapi.json"
 
 
 def add_openapi(app: FastAPI) -> None:
-    """Serve the document; made once, of the routes that are there now."""
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    document["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "`web.token` or the content of `web.token_file`."}
-    }
-    # The framework's own shape of errors is never answered: see `worker.web.answers`.
-    for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name, None)
+    """Serve the document; made once, when somebody asks, of the routes that are there then."""
 
-    async def openapi() -> dict[str, Any]:
-        return document
+    @cache
+    def document() -> dict[str, Any]:
+        made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        made["components"]["securitySchemes"] = {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "`web.token` or the content of `web.token_file`.",
+            }
+        }
+        # The framework's own shape of errors is never answered: see `worker.web.answers`.
+        for name in ("HTTPValidationError", "ValidationError"):
+            made["components"]["schemas"].pop(name, None)
+        return made
 
-    app.add_api_route(OPENAPI_PATH, openapi, include_in_schema=False)
+    app.add_api_route(OPENAPI_PATH, document, include_in_schema=False)

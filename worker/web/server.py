@@ -25,6 +25,7 @@ from worker.web.openapi import add_openapi
 from worker.web.pages import Home, page_routes
 from worker.web.photo import MAX_BYTES, photo_routes
 from worker.web.session import Keys, session_routes
+from worker.web.streams import change_routes, stream_routes
 
 START_S = 10.0
 _DRAIN_S = 1
@@ -70,7 +71,7 @@ def create_app(
     app.add_api_route("/metrics", metrics, methods=["GET", "HEAD"], include_in_schema=False)
     routers = [page_routes(home), photo_routes(desks), session_routes(keys)]
     if home == "live":
-        routers.append(live_routes(desks))
+        routers += [live_routes(desks), stream_routes(desks), change_routes(desks)]
     for router in routers:
         app.include_router(router)
     add_openapi(app)

@@ -152,10 +152,12 @@ def test_a_removed_stream_is_let_go_once_its_mailbox_is_empty() -> None:
     lane = make_lane("a", bell)
     thread.add(lane, CountingStudy())
     lane.mailbox.frame(make_frame("a", 0))
-    thread.remove("a")
+    gone = threading.Event()
+    thread.remove("a", gone.set)
     thread.start()
     thread.drain()
     assert thread.join(5)
+    assert gone.is_set()
     assert len(outbox(lane).drafts) == 1
     with pytest.raises(KeyError):
         inference.process(Batch(frames=[(lane, make_frame("a", 1))]))

@@ -143,7 +143,7 @@ def test_from_other_machines_only_health_and_metrics_are_free(public: httpx.Clie
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert public.get("/api/v1/live", headers={"Authorization": f"Bearer {TOKEN}x"}).status_code == 401
-    assert public.get("/api/v1/live", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 404
+    assert public.get("/api/v1/live", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 503
 
 
 def test_without_a_token_nothing_else_is_read_from_other_machines(house: House) -> None:

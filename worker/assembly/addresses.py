@@ -1,0 +1,76 @@
+"""Which addresses may come from the API: cameras on the network, and files of one folder where settings allow it.
+
+FFmpeg knows many schemes that lead to local files in roundabout ways: what is allowed is listed, not what is forbidden.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from worker.redact import MASK
+from worker.settings import WebSettings
+from worker.web.answers import Refusal
+
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+
+
+def check_address(url: str, settings: WebSettings) -> None:
+    """
+    Raises:
+        Refusal: 422, the address may not come from the API; the sentence does not repeat it.
+    """
+    if MASK in url:
+        raise _refused(
+            f"url holds {MASK}, the mask of a secret; leave url out to keep what is there, or give all of it"
+        )
+    if "${" in url:
+        raise _refused("url may not name variables of the worker's environment")
+    if any(ord(sign) <= 32 or ord(sign) == 127 for sign in url):
+        raise _refused("url may not hold blanks and control characters")
+    if "://" not in url:
+        _check_file(url, settings.files)
+        return
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise _refused("url is no address") from None
+    if parts.scheme.lower() not in SCHEMES:
+        raise _refused(f"url must start with {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+    if not host:
+        raise _refused("url names no host")
+    if not settings.local_targets:
+        _check_host(host)
+
+
+def _check_file(url: str, folder: Path | None) -> None:
+    """A path inside the folder, links followed."""
+    if folder is None:
+        raise _refused("url must be a camera's address: files may be added only where web.files names their folder")
+    path = (folder / url).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.exists():
+        raise _refused("url is no file in the folder web.files")
+
+
+def _check_host(host: str) -> None:
+    """Every address of the host must be one of the network: the worker must not be led to its own services."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise _refused("url names a host that this machine does not know") from None
+    for *_, address in found:
+        if _is_local(ip_address(str(address[0]).partition("%")[0])):
+            raise _refused("url leads to this machine or a link-local address: set web.local_targets to allow that")
+
+
+def _is_local(address: IPv4Address | IPv6Address) -> bool:
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    meant = mapped or address
+    return meant.is_loopback or meant.is_link_local or meant.is_unspecified or meant.is_multicast
+
+
+def _refused(sentence: str) -> Refusal:
+    return Refusal(422, sentence)
