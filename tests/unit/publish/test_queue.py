@@ -199,7 +199,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.sampled_from(["wait", "keep_latest"]), st.integers(2, 6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_frames_in_equal_frames_out_plus_gaps_in_each_run(
     steps: list[tuple[str, int]], policy: Policy, capacity: int
 ) -> None:
@@ -242,7 +242,7 @@ def test_frames_in_equal_frames_out_plus_gaps_in_each_run(
 
 
 @given(STEPS, st.sampled_from(["wait", "keep_latest"]), st.integers(2, 6), st.integers(4, 12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_queue_is_bounded_whatever_comes(
     steps: list[tuple[str, int]], policy: Policy, capacity: int, notices: int
 ) -> None:
