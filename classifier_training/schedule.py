@@ -16,19 +16,27 @@ _FIRST_RATE = 0.02
 
 @dataclass
 class Progress:
-    """Epochs, steps and seconds of training (pauses between resumed parts do not count)."""
+    """Epochs, steps and seconds of training (pauses between resumed parts do not count).
+
+    `agreed` is the share that several processes have agreed on, so that all of them end together.
+    """
 
     schedule: ScheduleSettings
     steps_per_epoch: int
     epoch: int = 0
     step: int = 0
     seconds_before: float = 0.0
+    agreed: float | None = None
     started: float = field(default_factory=time.monotonic)
 
     def seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
 
     def done(self) -> float:
+        """0 at the start, 1 at the end: what was agreed on, or what this process measures."""
+        return self.measured() if self.agreed is None else self.agreed
+
+    def measured(self) -> float:
         """0 at the start, 1 at the end: by steps, or by the clock where that is further and the run has a limit."""
         by_steps = self.step / (self.schedule.epochs * self.steps_per_epoch)
         if self.schedule.minutes is None:

@@ -20,7 +20,7 @@ from classifier_training.data import FaceSet, read_faces
 from classifier_training.errors import run_command
 from classifier_training.settings import TrainingSettings, load_settings
 from classifier_training.split import split_faces
-from classifier_training.train import Training, located
+from classifier_training.train import Training
 
 _LEAST_FOR_IMPORTANCE = 4
 """Finished trials from which on parameter importances mean something at all."""
@@ -50,7 +50,9 @@ def suggest(trial: optuna.Trial, base: TrainingSettings) -> TrainingSettings:
     return TrainingSettings.model_validate(varied)
 
 
-def run_trial(trial: optuna.Trial, base: TrainingSettings, sets: tuple[FaceSet, FaceSet], folder: Path) -> float:
+def run_trial(
+    trial: optuna.Trial, base: TrainingSettings, sets: tuple[FaceSet, FaceSet], folder: Path, data: Path
+) -> float:
     """Trains one trial; returns its lowest hold-out loss in nats.
 
     Raises:
@@ -66,12 +68,12 @@ def run_trial(trial: optuna.Trial, base: TrainingSettings, sets: tuple[FaceSet, 
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    Training(suggest(trial, base), *sets, run).fit(after_epoch)
+    Training(suggest(trial, base), *sets, run, data).fit(after_epoch)
     return min(losses)
 
 
-def search(base: TrainingSettings, faces: FaceSet, folder: Path, trials: int) -> optuna.Study:
-    """Runs `trials` more trials of the study in `folder`."""
+def search(base: TrainingSettings, data: Path, folder: Path, trials: int) -> optuna.Study:
+    """Runs `trials` more trials of the study in `folder`, on the base settings' data below `data`."""
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         storage=f"sqlite:///{folder / 'study.db'}",
@@ -80,8 +82,8 @@ def search(base: TrainingSettings, faces: FaceSet, folder: Path, trials: int) ->
         sampler=optuna.samplers.TPESampler(seed=base.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
     )
-    sets = split_faces(faces, base.data)
-    study.optimize(lambda trial: run_trial(trial, base, sets, folder), n_trials=trials)
+    sets = split_faces(read_faces(base.located(data).data.train, "train").faces, base.data)
+    study.optimize(lambda trial: run_trial(trial, base, sets, folder, data), n_trials=trials)
     finished = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     if len(finished) >= _LEAST_FOR_IMPORTANCE:
         _draw_importance(study, folder / "importance.png")
@@ -106,8 +108,7 @@ def main() -> None:
     parser.add_argument("--study", type=Path, required=True, help="folder of the study and its trials")
     parser.add_argument("--trials", type=int, default=20, help="how many more")
     options = parser.parse_args()
-    base = located(load_settings(options.settings), options.data)
-    study = search(base, read_faces(base.data.train, "train").faces, options.study, options.trials)
+    study = search(load_settings(options.settings), options.data, options.study, options.trials)
     print(f"best hold-out loss {study.best_value:.4f} in trial {study.best_trial.number}")
     for name, value in study.best_params.items():
         print(f"{name} {value:.4g}")

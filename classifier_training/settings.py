@@ -77,6 +77,15 @@ class TrainingSettings(_Section):
     loss: LossSettings = LossSettings()
     augment: AugmentSettings = AugmentSettings()
 
+    def located(self, data: Path) -> "TrainingSettings":
+        """The same settings with the paths of data and starting weights below `data`."""
+        files = {
+            "train": tuple(data / path for path in self.data.train),
+            "votes": self.data.votes and data / self.data.votes,
+        }
+        model = self.model.model_copy(update={"start": self.model.start and data / self.model.start})
+        return self.model_copy(update={"data": self.data.model_copy(update=files), "model": model})
+
 
 def load_settings(path: Path) -> TrainingSettings:
     """Reads a YAML file.

@@ -1,8 +1,9 @@
 """Trains one emotion classifier.
 
-    python -m classifier_training.train classifier_training/configs/resnet29.yaml --data DIR --run runs/resnet29
+    python -m classifier_training.train classifier_training/configs/resnet29.yaml --data DIR --out runs/resnet29
     python -m classifier_training.train ... --resume runs/resnet29/checkpoint.pt      (exactly where it stopped)
     python -m classifier_training.train ... --resume classifier_training/resume/resnet29.safetensors   (weights only)
+    torchrun --nproc-per-node 2 -m classifier_training.train ...      (OMP_NUM_THREADS=1; see together.py)
 
 The whole set lies in memory as uint8; batches are augmented there, on the CPU or on CUDA. The run's folder gets the
 checkpoint and the averaged weights after every epoch, its curves as `history.jsonl` and for TensorBoard.
@@ -12,6 +13,7 @@ import argparse
 import json
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -43,6 +45,7 @@ from classifier_training.schedule import Average, Progress, optimizer_for
 from classifier_training.settings import ScheduleSettings, TrainingSettings, load_settings
 from classifier_training.split import split_faces
 from classifier_training.start import start
+from classifier_training.together import join
 
 
 class EmotionModel(nn.Module):
@@ -62,11 +65,15 @@ class EmotionModel(nn.Module):
 class Training:
     """One run: data in memory, model, optimiser, average and random state; `save` and `resume` keep all of it."""
 
-    def __init__(self, settings: TrainingSettings, train: FaceSet, holdout: FaceSet, run: Path) -> None:
-        self.settings, self.run, self.holdout = settings, run, holdout
+    def __init__(
+        self, settings: TrainingSettings, train: FaceSet, holdout: FaceSet, run: Path, data: Path = Path()
+    ) -> None:
+        self.settings, self.run, self.holdout, self.together = settings, run, holdout, join()
+        if settings.schedule.patience is not None and self.together.size > 1:
+            raise TrainingError("schedule.patience works with one process: leave it out, or start without torchrun")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(settings.seed)
-        self.generator = Generator(self.device).manual_seed(settings.seed)
+        self.generator = Generator(self.device).manual_seed(settings.seed + self.together.rank)
         self.augment = Augmentation(settings.augment, self.generator)
         self.classes = len(LABEL_SETS[settings.data.classes].names)
         self.images = torch.from_numpy(train.images).to(self.device)
@@ -76,7 +83,7 @@ class Training:
         weights = counts**-settings.data.balance_power
         self.weights = weights / (weights[self.labels].mean())
         net = build(settings.model.architecture, self.classes, settings.model.dropout)
-        start(net, settings.model, train.images)
+        start(net, settings.located(data).model, train.images)
         self.model = EmotionModel(net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         teachers = [load_network(read_weights(folder / WEIGHTS)) for folder in settings.loss.teachers]
         self.teachers = [cast(EmotionNet, cast(nn.Module, teacher).to(self.device)) for teacher in teachers]
@@ -90,9 +97,12 @@ class Training:
         `after_epoch` is given each epoch's figures; the search prunes through it.
         """
         best, best_epoch = float("inf"), self.progress.epoch
-        with SummaryWriter(str(self.run)) as board:
+        with SummaryWriter(str(self.run)) if self.together.first else nullcontext() as board:
             while self.progress.done() < 1.0:
-                entry = self._epoch() | self.validate()
+                entry = self._epoch()
+                if board is None:
+                    continue
+                entry |= self.validate()
                 self._record(entry, board)
                 self.save()
                 if after_epoch is not None:
@@ -107,7 +117,7 @@ class Training:
     def _epoch(self) -> dict[str, float]:
         """One pass; ends early when the clock says so."""
         self.model.train()
-        before, total, right, count = self.progress.seconds(), 0.0, 0, 0
+        before, total, right, count = self.progress.seconds(), 0.0, 0.0, 0
         order = self._order()
         steps = tqdm(order, desc=f"epoch {self.progress.epoch + 1}", unit="batch", disable=None, leave=False)
         for rows in steps:
@@ -119,7 +129,7 @@ class Training:
         return {
             "epoch": self.progress.epoch,
             "loss": total / count,
-            "train_accuracy": right / (count * self.settings.schedule.batch),
+            "train_accuracy": right / count,
             "rate": self.progress.rate(),
             "seconds": self.progress.seconds() - before,
             "done": self.progress.done(),
@@ -131,15 +141,14 @@ class Training:
         if self.settings.data.balance == "sampler":
             drawn = torch.multinomial(self.weights[self.labels], n, replacement=True, generator=self.generator)
         else:
-            drawn = torch.randperm(len(self.labels), generator=self.generator, device=self.device)[:n]
+            # From the epoch's number, so that all processes have the same order.
+            order = Generator().manual_seed(self.settings.seed * 1_000_003 + self.progress.epoch)
+            drawn = torch.randperm(len(self.labels), generator=order)[:n].to(self.device)
         return torch.split(drawn, self.settings.schedule.batch)
 
-    def _step(self, rows: Tensor) -> tuple[float, int]:
-        """One update; the loss in nats, and how many of the (augmented) pictures were named rightly."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.progress.rate()
-            if "momentum" in group:
-                group["momentum"] = self.progress.momentum()
+    def _step(self, rows: Tensor) -> tuple[float, float]:
+        """One update; the loss in nats, and the share of the (augmented) pictures that was named rightly."""
+        rows = rows[self.together.rank :: self.together.size]
         self.optimizer.zero_grad(set_to_none=True)
         batch = self._batch(rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.schedule.precision == "bf16"):
@@ -150,13 +159,18 @@ class Training:
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {self.progress.step}: lower schedule.peak_rate")
         torch.autograd.backward(loss)
-        self.optimizer.step()
-        self.average.update(self.model)
         cycle = self.progress.cycle()
         self.progress.step += 1
-        if self.settings.schedule.cycles > 1 and self.progress.cycle() > cycle:
+        self.progress.agreed = self.together.average(self.model, self.progress.measured())
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.progress.rate()
+            if "momentum" in group:
+                group["momentum"] = self.progress.momentum()
+        self.optimizer.step()
+        self.average.update(self.model)
+        if self.settings.schedule.cycles > 1 and self.progress.cycle() > cycle and self.together.first:
             write_weights(self.run / f"snapshot_{cycle + 1}.safetensors", self._weights())
-        return loss.item(), int((logits.argmax(1) == self.labels[rows]).sum())
+        return loss.item(), float((logits.argmax(1) == self.labels[rows]).float().mean())
 
     def _batch(self, rows: Tensor) -> Batch:
         model, loss = self.settings.model, self.settings.loss
@@ -239,50 +253,40 @@ class Training:
         self.progress = Progress(self.settings.schedule, steps, epoch, step, seconds)
 
 
-def located(settings: TrainingSettings, data: Path) -> TrainingSettings:
-    """The same settings with the paths of data and weights below `data`."""
-    files = settings.data.model_copy(
-        update={
-            "train": tuple(data / path for path in settings.data.train),
-            "votes": settings.data.votes and data / settings.data.votes,
-        }
-    )
-    first = settings.model.start and data / settings.model.start
-    model = settings.model.model_copy(update={"start": first})
-    return settings.model_copy(update={"data": files, "model": model})
-
-
-def prepare(settings: TrainingSettings, run: Path, *, strict: bool = False) -> Training:
+def prepare(settings: TrainingSettings, data: Path, run: Path, *, strict: bool = False) -> Training:
     """Reads the data, tells what cannot be used, splits it, and builds the run in its folder."""
-    reading = read_faces(settings.data.train, "train", strict=strict)
+    files = settings.located(data).data
+    reading = read_faces(files.train, "train", strict=strict)
     for problem in reading.problems:
         print(f"skipped {problem}")
-    faces = reading.faces if settings.data.votes is None else add_votes(reading.faces, settings.data.votes)
+    faces = reading.faces if files.votes is None else add_votes(reading.faces, files.votes)
     train, holdout = split_faces(faces, settings.data)
     run.mkdir(parents=True, exist_ok=True)
     (run / HOLDOUT).write_text(json.dumps(holdout.rows.tolist()), encoding="utf-8")
-    return Training(settings, train, holdout, run)
+    return Training(settings, train, holdout, run, data)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("settings", type=Path, help="YAML file, see configs/")
     parser.add_argument("--data", type=Path, required=True, help="folder that the settings' paths are relative to")
-    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoint, weights and curves")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, weights and curves")
     parser.add_argument("--minutes", type=float, help="anneal within so many minutes (schedule.minutes)")
     parser.add_argument("--resume", type=Path, help="a checkpoint.pt, or the weights.safetensors of a run")
     parser.add_argument("--strict", action="store_true", help="a row that cannot be used is an error")
     options = parser.parse_args()
-    settings = located(load_settings(options.settings), options.data)
+    settings = load_settings(options.settings)
     if options.minutes is not None:
         schedule = ScheduleSettings.model_validate(settings.schedule.model_dump() | {"minutes": options.minutes})
         settings = settings.model_copy(update={"schedule": schedule})
-    training = prepare(settings, options.run, strict=options.strict)
+    training = prepare(settings, options.data, options.out, strict=options.strict)
     if options.resume is not None:
         training.resume(options.resume)
     training.fit()
-    history = [json.loads(line) for line in (options.run / HISTORY).read_text(encoding="utf-8").splitlines()]
-    write_curves(options.run / "curves.png", history)
+    if not training.together.first:
+        return
+    history = [json.loads(line) for line in (options.out / HISTORY).read_text(encoding="utf-8").splitlines()]
+    write_curves(options.out / "curves.png", history)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_evaluate_tells_and_writes_what_it_promises(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("train", ("none.yaml", "--data", ".", "--run", "x"), "none.yaml"),
+        ("train", ("none.yaml", "--data", ".", "--out", "x"), "none.yaml"),
         ("evaluate", ("--images", "nowhere"), "nowhere does not exist"),
         ("evaluate", ("--images", "nowhere", "--bundle", "no_bundle"), "no_bundle"),
         ("evaluate", ("--images", "nowhere", "--peer", "no.onnx"), "no.onnx"),
@@ -149,13 +149,14 @@ def test_explore_finds_copies_blanks_and_doubtful_labels() -> None:
 def test_a_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
     base = TrainingSettings.model_validate(
         {
-            "data": {"holdout_rows": 14},
+            "data": {"train": ["faces.parquet"], "holdout_rows": 14},
             "model": {"architecture": "lenet", "size": 48},
             "schedule": {"epochs": 1, "batch": 16, "precision": "f32"},
         }
     )
+    write_parquet(drawn_faces(42), tmp_path / "faces.parquet")
     for trials in (1, 2):
-        study = search(base, drawn_faces(42), tmp_path, 1)
+        study = search(base, tmp_path, tmp_path / "study", 1)
         assert len(study.trials) == trials
     assert study.best_value > 0
-    assert (tmp_path / "study.db").exists()
+    assert (tmp_path / "study" / "study.db").exists()

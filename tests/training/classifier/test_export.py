@@ -29,13 +29,13 @@ def trained(folder: Path, architecture: str = "resnet29") -> tuple[Path, Path]:
     write_parquet(drawn_faces(70), data / "train.parquet")
     settings = TrainingSettings.model_validate(
         {
-            "data": {"train": [data], "holdout_rows": 28},
+            "data": {"train": ["data"], "holdout_rows": 28},
             "model": {"architecture": architecture, "size": 64 if architecture == "resnet29" else 48},
             "schedule": {"epochs": 1, "batch": 8, "precision": "f32", "ema": 0.5},
         }
     )
     run = folder / "run"
-    prepare(settings, run).fit()
+    prepare(settings, folder, run).fit()
     return run, data
 
 

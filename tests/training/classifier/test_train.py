@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -60,8 +63,8 @@ def test_real_faces_train_in_two_steps(fer_file: Path, tmp_path: Path) -> None:
     some = np.arange(48)
     faces = read_faces([fer_file], "train").faces
     tiny = write_parquet(faces.where(np.isin(np.arange(len(faces)), some)), tmp_path / "tiny.parquet")
-    settings = settings_for(data={"train": [tiny], "holdout_rows": 16}, loss={"votes": 0.3, "mixup_p": 1.0})
-    training = prepare(settings, tmp_path / "run")
+    settings = settings_for(data={"train": [tiny.name], "holdout_rows": 16}, loss={"votes": 0.3, "mixup_p": 1.0})
+    training = prepare(settings, tmp_path, tmp_path / "run")
     training.fit()
     held_out = json.loads((tmp_path / "run" / "holdout_rows.json").read_text())
     assert len(held_out) >= 16
@@ -185,6 +188,26 @@ def test_snapshots_come_at_the_end_of_each_cycle(tmp_path: Path) -> None:
     run_of(settings_for(schedule={"epochs": 4, "cycles": 2}), drawn_faces(16), tmp_path).fit()
     first, second = (read_weights(tmp_path / f"snapshot_{n}.safetensors") for n in (1, 2))
     assert (first.step, second.step) == (4, 8)
+
+
+def test_two_processes_train_one_network_and_end_together(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write_parquet(drawn_faces(70), tmp_path / "data" / "train.parquet")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "{data: {train: [data], holdout_rows: 14}, model: {architecture: lenet, size: 48},"
+        " schedule: {epochs: 2, batch: 16, precision: f32}}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
+         "-m", "classifier_training.train", config, "--data", tmp_path, "--out", tmp_path / "run"],
+        capture_output=True, text=True, check=False, cwd=CONFIGS.parents[1], env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("holdout_nll") == 2  # the first process alone tells
+    weights = read_weights(tmp_path / "run" / WEIGHTS)
+    assert (weights.epoch, weights.step) == (2, 6)
+    assert str(tmp_path) not in weights.settings.model_dump_json()
 
 
 def test_early_stopping_ends_a_run_that_learns_nothing(tmp_path: Path) -> None:
