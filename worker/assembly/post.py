@@ -81,10 +81,13 @@ def open_post(settings: Settings, streams: Sequence[str], author: Author, report
         gap_draft,
         hold_for=redis.hold_for_groups,
     )
+    client = connect(where)
     try:
-        check(connect(where), where.where, streams)
+        check(client, where.where, streams)
     except RedisUnavailable as error:
         _log.warning("%s; records wait in memory until it is there", error)
+    finally:
+        client.close()
     connection = Connection(lambda: connect(where), where.where)
     return Post(PublisherThread(connection, lanes, report, clock), gap_draft)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from worker.assembly.door import source_options
@@ -96,6 +96,13 @@ class Streams:
         rooms.states.forget(stream)
         rooms.last.forget(stream)
         rooms.metrics.stream_removed(stream)
+
+    def stop_lost(self, lost: Collection[str]) -> None:
+        """Stop reading streams whose records cannot leave any more (another worker has them, or Redis refuses)."""
+        for name in lost:
+            stream = self._streams.get(name)
+            if stream is not None and self._rooms.states.all().get(name) not in _FINAL:
+                stream.source.request_stop()
 
     def settings(self) -> list[StreamSettings]:
         """Settings of the streams that run."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from redis import exceptions
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -20,7 +19,7 @@ from worker.errors import LedgerError, SourceUnreadable
 from worker.events import schema
 from worker.events.ledger import Account, Ledger
 from worker.redact import redact
-from worker.redis_client import Client, RedisTarget, classify, connect
+from worker.redis_client import CLIENT_ERRORS, Client, RedisTarget, classify, connect
 
 _SHOWN = 20  # findings on the screen; `--json` has a thousand
 _PAGE = 1000  # entries read at once
@@ -72,7 +71,7 @@ def _read_redis(target: RedisTarget, streams: Sequence[str], ledger: Ledger) -> 
             for number, entry in _entries(client, schema.events_key(name)):
                 _take_entry(ledger, name, _text(number), entry)
         client.close()
-    except (exceptions.RedisError, OSError) as error:
+    except CLIENT_ERRORS as error:
         raise classify(error, target.where) from error
 
 
