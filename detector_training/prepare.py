@@ -208,7 +208,7 @@ def _joined(text: str) -> tuple[str, str, Path]:
     return name, form, Path(path)
 
 
-def _parse() -> Options:
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="detector_training.prepare", description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder to make; must not exist")
@@ -244,6 +244,11 @@ def _parse() -> Options:
     add("--near-copies", type=Path, help="file of known near-copies (two SET/images/NAME a line)")
     add("--val-share", type=float, default=0.15, help="share of each set that is drawn for validation")
     add("--seed", type=int, default=0)
+    return parser
+
+
+def _parse() -> Options:
+    parser = _arguments()
     args = parser.parse_args()
     if not args.dataturks and not args.join:
         parser.error("name something to read: --dataturks FILE or --join NAME=FORM:PATH")
