@@ -14,6 +14,7 @@ from worker.assembly.hall import HallKeys, open_hall
 from worker.assembly.live import LastFrames, LiveBoard, Sights
 from worker.assembly.photo import PhotoDesk, examples
 from worker.assembly.post import open_post, redis_target
+from worker.assembly.preview import Previews
 from worker.assembly.reports import HallReport, PostReport, StreamStates
 from worker.assembly.streams import Rooms, Streams
 from worker.assembly.study import Author, StreamStudy, stream_events
@@ -48,7 +49,7 @@ class House:
         self._errands = Errands()
         self._error: BaseException | None = None
         self._states = StreamStates()
-        self._last = LastFrames(keep_pictures=False)
+        self._last = LastFrames(keep_pictures=settings.web.preview != "off")
         self._bell = Bell()
         self._opening = opening_streams(settings)
         self._vitals = Vitals(clock, streams=self._states.all)
@@ -127,6 +128,7 @@ class House:
         desks.examples = examples()
         desks.live = LiveBoard(self._settings, sights, models, workshop.choice.name, self._clock).read
         desks.streams = StreamChanges(self._settings, self._streams, self._errands)
+        desks.preview = Previews(self._settings.web, self._last, self._clock).picture
         desks.settings = lambda: self._settings.model_dump(mode="json")
 
     @property
@@ -145,6 +147,7 @@ class House:
         while self._errands.run(1.0):
             self._capacity.tick()
             self._streams.count_dropped()
+            self._streams.stop_lost(frozenset(self._post_report.lost))
             live, reasons = self._vitals.stuck()
             if not live:
                 raise StageDied(f"{reasons[0]}: the worker stops, so that it can be started again")

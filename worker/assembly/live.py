@@ -160,7 +160,7 @@ class LiveBoard:
             "faces": [] if last is None else _faces(last.draft),
             "faces_age_s": None if last is None else round(max(0.0, now - last.arrived), 2),
             "history": reading.history,
-            "preview": last is not None and last.picture is not None,
+            "preview": last is not None and last.picture is not None and standing.state is State.LIVE,
         }
         return view | {"level": level_of(view)}
 

@@ -212,6 +212,11 @@ class WebSettings(Section):
         None, min_length=16, description="Bearer token, 16 characters or more. Better: `token_file`."
     )
     token_file: Path | None = Field(None, description="File that holds the token (a mounted secret).")
+    preview: Literal["off", "blurred", "clear"] = Field(
+        "off",
+        description="Small pictures of the streams on the live page. `blurred`: faces that were found are made "
+        "unrecognisable (those that were missed are not). Nothing is drawn while nobody looks.",
+    )
     changes: bool = Field(
         False,
         description="Let the API add, change and remove streams. Where there is a token, only with it; on addresses "

@@ -33,6 +33,7 @@ class Desks:
         photo: the bytes of a picture file to `{"width", "height", "faces", "models"}`. May be called from any thread;
             raises `Refusal`.
         streams: where streams are listed and changed.
+        preview: the id of a stream to a JPEG of its newest frame.
         settings: the settings in force, without secrets.
         live: everything that the live page shows; from any thread.
         examples: pictures to click on the photo page, JPEG, by name.
@@ -41,6 +42,7 @@ class Desks:
     photo: Callable[[bytes], Json] | None = None
     live: Callable[[], Json] | None = None
     streams: StreamsDesk | None = None
+    preview: Callable[[str], bytes] | None = None
     settings: Callable[[], Json] | None = None
     examples: Mapping[str, bytes] = field(default_factory=dict)
 

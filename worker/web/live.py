@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from worker.web.answers import problems
 from worker.web.desks import Desks, Json, open_desk
+from worker.web.streams import Name
 
 Level = Literal["good", "wait", "bad"]
 StateName = Literal["connecting", "live", "stalled", "backoff", "auth_failed", "ended", "stopped", "failed"]
@@ -137,5 +139,20 @@ def live_routes(desks: Desks) -> APIRouter:
     )
     def live() -> Json:
         return open_desk(desks.live)()
+
+    @router.get(
+        "/streams/{name}/preview.jpg",
+        summary="A small picture of the newest analysed frame",
+        response_class=Response,
+        responses={
+            200: {
+                "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+                "description": "With boxes, ids and emotions; faces are blurred unless `web.preview` is `clear`.",
+            },
+            **problems(404, 422, 503),
+        },
+    )
+    def preview(name: Name) -> Response:
+        return Response(open_desk(desks.preview)(name), media_type="image/jpeg")
 
     return router
