@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from worker.commands.look import Look
+from worker.commands.verdict import Cost, settings_entry, stream_name
+from worker.redact import redact
+from worker.settings import StreamSettings
+
+FITS = Cost(10, 0.1, 0.3, 3)
+TOO_MUCH = Cost(10, 0.1, 2.5, 0)
+
+
+def camera(fps: float = 25.0, seconds: float = 4.0) -> Look:
+    look = Look(live=True, transport="tcp", declared_fps=25.0)
+    for number in range(round(fps * seconds)):
+        look.arrivals.append(100 + number / fps)
+        look.media.append(number / 25)
+        if number % 50 == 0:
+            look.keys.append(number)
+    return look
+
+
+def test_the_rate_is_what_arrives_not_what_the_camera_stamps() -> None:
+    assert camera(12.5).fps == pytest.approx(12.5)
+    assert camera(25.0).key_step_s == pytest.approx(2.0)
+
+
+def test_a_burst_at_the_beginning_does_not_count() -> None:
+    look = camera(10.0)
+    look.arrivals[:0] = [look.arrivals[0]] * 30
+    assert look.fps == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rtsp://10.0.0.7/stream1", "10.0.0.7-stream1"),
+        ("rtsp://viewer:secret@cam.local:554/a/b?x=1", "cam.local-a-b"),
+        ("clips/my film.mp4", "my-film"),
+        ("///", "camera"),
+    ],
+)
+def test_names(url: str, expected: str) -> None:
+    assert stream_name(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://viewer:se:cr@et@10.0.0.7/1",
+        "rtsp://10.0.0.7/1?password=secret",
+        "rtsp://viewer:secret@10.0.0.7/1",
+        "rtsp://10.0.0.7/1",
+        "rtsp://viewer:${LOBBY}@10.0.0.7/1",
+        "clips/a b.mp4",
+    ],
+)
+def test_the_entry_is_valid_and_holds_no_secret(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (entry,) = yaml.safe_load(settings_entry("lobby", url, camera(), FITS))
+    stream = StreamSettings.model_validate(entry)
+    assert stream.id == "lobby"
+    text = str(entry)
+    assert "secret" not in text.replace("/run/secrets", "")
+    assert "cr@et" not in text
+    if "password=" in url:
+        assert str(stream.url_file) == "/run/secrets/lobby"
+    elif redact(url) != url:
+        name = "LOBBY" if "LOBBY" in url else "CAMERA_LOBBY_PASSWORD"
+        assert entry["url"] == f"rtsp://viewer:${{{name}}}@10.0.0.7/1"
+    else:
+        assert entry["url"] == url
+
+
+def test_a_slow_machine_gets_an_entry_that_fits() -> None:
+    (entry,) = yaml.safe_load(settings_entry("lobby", "rtsp://10.0.0.7/1", camera(), TOO_MUCH))
+    assert entry["max_fps"] == 4
