@@ -99,6 +99,9 @@ def train(model: Any, pictures: Sequence[Picture], epochs: int, batch: int, rate
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.SGD(trained, rate, momentum=0.9, weight_decay=5e-4)
     model.train()
+    for module in model.backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()  # the backbone is frozen, its statistics too
     losses = []
     for epoch in range(epochs):
         order = chance.sample(list(pictures), len(pictures))
