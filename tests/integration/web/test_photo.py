@@ -1,0 +1,173 @@
+"""Photos of every kind, whole and broken, through the real models."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from io import BytesIO
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from worker.assembly.house import House
+from worker.face import EMOTIONS
+
+
+def portrait(name: str = "grace_hopper.jpg") -> bytes:
+    return resources.files("worker.demo").joinpath(name).read_bytes()
+
+
+def image(mode: str = "RGB") -> Image.Image:
+    return Image.open(BytesIO(portrait())).convert(mode)
+
+
+def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
+    out = BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def sixteen_bit() -> bytes:
+    pixels = cv2.imdecode(np.frombuffer(portrait(), np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    encoded, data = cv2.imencode(".png", pixels.astype(np.uint16) * 257)
+    assert encoded
+    return data.tobytes()
+
+
+def turned() -> bytes:
+    """Stored lying on its side, with the EXIF tag that says so."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # show it turned by 90 degrees clockwise
+    return saved(image().rotate(90, expand=True), "JPEG", exif=exif, quality=95)
+
+
+def post(client: httpx.Client, data: bytes) -> httpx.Response:
+    return client.post("/api/v1/photo", files={"picture": ("x", data)})
+
+
+def test_a_photo_is_answered_as_in_the_record_of_a_frame(client: httpx.Client) -> None:
+    answer = post(client, portrait()).json()
+
+    assert (answer["width"], answer["height"]) == (512, 600)
+    (face,) = answer["faces"]
+    assert set(face) == {"track", "box", "score", "emotion", "stable", "emotion_age_s", "abstained", "quality"}
+    probabilities = face["emotion"]["probabilities"]
+    assert list(probabilities) == list(EMOTIONS)
+    assert sum(probabilities.values()) == pytest.approx(1, abs=0.01)
+    assert face["emotion"]["confidence"] == max(probabilities.values())
+    x, y, width, height = face["box"]
+    assert 130 < x < 200
+    assert 80 < y < 150
+    assert 150 < width < 230
+    assert 180 < height < 260
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(lambda: saved(image(), "PNG"), id="png"),
+        pytest.param(lambda: saved(image(), "WEBP", quality=95), id="webp"),
+        pytest.param(lambda: saved(image(), "WEBP", lossless=True), id="webp-lossless"),
+        pytest.param(lambda: saved(image(), "BMP"), id="bmp"),
+        pytest.param(lambda: saved(image("CMYK"), "JPEG", quality=95), id="cmyk"),
+        pytest.param(lambda: saved(image("L"), "JPEG", quality=95), id="gray"),
+        pytest.param(lambda: saved(image("RGBA"), "PNG"), id="alpha"),
+        pytest.param(lambda: saved(image("P"), "PNG"), id="palette"),
+        pytest.param(lambda: saved(image(), "JPEG", progressive=True, quality=95), id="progressive"),
+        pytest.param(sixteen_bit, id="16-bit"),
+        pytest.param(turned, id="exif-turned"),
+        pytest.param(
+            lambda: saved(image(), "WEBP", save_all=True, append_images=[image("L").convert("RGB")]), id="animated-webp"
+        ),
+        pytest.param(lambda: saved(image(), "PNG", save_all=True, append_images=[image()]), id="animated-png"),
+    ],
+)
+def test_every_kind_of_picture_shows_the_same_face(client: httpx.Client, data) -> None:  # type: ignore[no-untyped-def]
+    plain = post(client, portrait()).json()["faces"][0]["box"]
+    answer = post(client, data())
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["width"], answer.json()["height"]) == (512, 600)
+    (face,) = answer.json()["faces"]
+    assert face["box"] == pytest.approx(plain, abs=6)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def bomb() -> bytes:
+    """40 kB that claim 3.6 billion pixels."""
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(40_000_000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "sentence"),
+    [
+        (b"", 415, "the file is empty"),
+        (b"hello", 415, "this is not a picture"),
+        (b"<html></html>", 415, "this is not a picture"),
+        (portrait()[:300], 415, "damaged"),
+        (b"\xff\xd8\xff\xe0", 415, "this is not a picture"),
+        (saved(image().resize((64, 64)), "GIF"), 415, "GIF files are not read"),
+        (saved(image().resize((64, 64)), "TIFF"), 415, "TIFF files are not read"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", 415, "HEIC files are not read"),
+        (b"%PDF-1.7", 415, "PDF files are not read"),
+        (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 5, 8, 2, 0, 0, 0)), 415, "damaged"),
+        (bomb(), 413, "60000 x 60000 pixels"),
+        (bytes(21 * 1024 * 1024), 413, "at most 20 MiB"),
+    ],
+    ids=lambda value: value[:12].hex() if isinstance(value, bytes) else None,
+)
+def test_what_is_no_picture_gets_its_status_and_one_sentence(
+    client: httpx.Client, data: bytes, status: int, sentence: str
+) -> None:
+    answer = post(client, data)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["error"]
+    assert sentence in answer.json()["error"]
+
+
+def test_a_picture_without_a_face_is_no_mistake(client: httpx.Client) -> None:
+    assert post(client, saved(Image.new("RGB", (320, 240), "gray"), "PNG")).json()["faces"] == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
+def test_the_strangest_sizes_are_answered(client: httpx.Client, size: tuple[int, int]) -> None:
+    answer = post(client, saved(Image.new("RGB", size), "PNG"))
+    assert answer.status_code == 200
+    assert (answer.json()["width"], answer.json()["height"]) == size
+
+
+def test_a_face_that_cannot_be_read_says_why(client: httpx.Client) -> None:
+    small = Image.new("RGB", (400, 300), "gray")
+    small.paste(image().resize((40, 47)), (180, 120))
+    faces = post(client, saved(small, "PNG")).json()["faces"]
+    assert [(face["emotion"], face["abstained"]) for face in faces] == [(None, "too_small")]
+
+
+def test_one_picture_at_a_time_a_client(house: House) -> None:
+    large = saved(image().resize((4000, 4688)), "JPEG")
+
+    def ask(_: int) -> int:
+        with httpx.Client(base_url=f"http://127.0.0.1:{house.port}", trust_env=False, timeout=60) as one:
+            return post(one, large).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        codes = sorted(pool.map(ask, range(4)))
+    assert codes[0] == 200
+    assert set(codes) <= {200, 429}
+    assert 429 in codes
+
+
+def test_photos_leave_no_trace_in_records_and_metrics(client: httpx.Client) -> None:
+    post(client, portrait())
+    assert "photo-" not in client.get("/metrics").text
+    assert client.get("/api/v1/streams").json() == {"streams": []}
