@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 ClockName = Literal["arrival", "rtcp", "file"]
+Region = tuple[float, float, float, float]
+"""x, y, width, height of a part of the upright picture, as shares 0..1 of its width and height."""
+
 NO_SKIPS: Mapping[str, int] = {}
 
 
@@ -65,12 +68,17 @@ def merge_skips(*parts: Mapping[str, int]) -> dict[str, int]:
 class Letterbox:
     """How an upright picture of `width` x `height` px lies inside a detector input of `input_width` x `input_height`.
 
-    The picture is scaled by one factor, so that it fits, to `inner_width` x `inner_height` and centred at
-    (`left`, `top`); the rest has value 114. Small pictures are enlarged.
+    Of the picture the detector sees the part `x`, `y`, `across`, `down` (px; usually all of it). That part is scaled by
+    one factor, so that it fits, to `inner_width` x `inner_height` and centred at (`left`, `top`); the rest has value
+    114. Small pictures are enlarged.
     """
 
     width: int
     height: int
+    x: int
+    y: int
+    across: int
+    down: int
     input_width: int
     input_height: int
     inner_width: int
@@ -79,19 +87,29 @@ class Letterbox:
     top: int
 
     @classmethod
-    def fit(cls, width: int, height: int, shapes: tuple[tuple[int, int], ...]) -> Letterbox:
-        """The letterbox into that one of `shapes` ((width, height), ...) which shows the picture largest."""
+    def fit(
+        cls, width: int, height: int, shapes: tuple[tuple[int, int], ...], region: Region | None = None
+    ) -> Letterbox:
+        """The letterbox into that one of `shapes` ((width, height), ...) which shows the picture, or of it `region`,
+        largest. A region's edges are rounded to whole px; it keeps at least one.
+        """
+        x, across = (0, width) if region is None else _pixels(region[0], region[2], width)
+        y, down = (0, height) if region is None else _pixels(region[1], region[3], height)
 
         def scale(shape: tuple[int, int]) -> float:
-            return min(shape[0] / width, shape[1] / height)
+            return min(shape[0] / across, shape[1] / down)
 
         input_width, input_height = max(shapes, key=scale)
         factor = scale((input_width, input_height))
-        inner_width = min(input_width, max(1, round(width * factor)))
-        inner_height = min(input_height, max(1, round(height * factor)))
+        inner_width = min(input_width, max(1, round(across * factor)))
+        inner_height = min(input_height, max(1, round(down * factor)))
         return cls(
             width,
             height,
+            x,
+            y,
+            across,
+            down,
             input_width,
             input_height,
             inner_width,
@@ -102,15 +120,21 @@ class Letterbox:
 
     def to_picture(self, xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes (N, 4) in input pixels to boxes in picture pixels; both x_min, y_min, x_max, y_max."""
-        offset = np.array([self.left, self.top, self.left, self.top], np.float32)
-        factor = np.array([self.width / self.inner_width, self.height / self.inner_height] * 2, np.float32)
-        return ((xyxy - offset) * factor).astype(np.float32)
+        offset = np.array([self.left, self.top] * 2, np.float32)
+        factor = np.array([self.across / self.inner_width, self.down / self.inner_height] * 2, np.float32)
+        return ((xyxy - offset) * factor + np.array([self.x, self.y] * 2, np.float32)).astype(np.float32)
 
     def to_input(self, xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes (N, 4) in picture pixels to boxes in input pixels."""
-        offset = np.array([self.left, self.top, self.left, self.top], np.float32)
-        factor = np.array([self.inner_width / self.width, self.inner_height / self.height] * 2, np.float32)
-        return (xyxy * factor + offset).astype(np.float32)
+        offset = np.array([self.left, self.top] * 2, np.float32)
+        factor = np.array([self.inner_width / self.across, self.inner_height / self.down] * 2, np.float32)
+        return ((xyxy - np.array([self.x, self.y] * 2, np.float32)) * factor + offset).astype(np.float32)
+
+
+def _pixels(start: float, length: float, size: int) -> tuple[int, int]:
+    """The first px and the number of px of a stretch given in shares of `size` px."""
+    first = min(size - 1, round(start * size))
+    return first, max(1, min(size, round((start + length) * size)) - first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +149,7 @@ class Frame:
         captured_at: wall time (Unix seconds) by `clock`; None in offline analysis without a start time.
         arrived: monotonic seconds at which the packet's picture was decoded.
         letterbox: geometry between the upright picture and `detector_input`.
-        detector_input: (input_height, input_width, 3) uint8 BGR, letterboxed.
+        detector_input: (input_height, input_width, 3) uint8 BGR, the picture or the stream's region of it, letterboxed.
         luma: (height, width) uint8, full range, upright, full resolution.
         picture: (height, width, 3) uint8 BGR, upright; only where the stream was opened with `keep_picture`.
         skipped: decoded frames between the previous handed-over frame of the run and this one, by reason.

@@ -20,4 +20,5 @@ def source_options(stream: StreamSettings, shapes: tuple[tuple[int, int], ...]) 
         loop=stream.loop,
         realtime=stream.realtime,
         shapes=shapes,
+        region=stream.region,
     )

@@ -13,7 +13,7 @@ import numpy as np
 from worker.assembly.live import LastFrame, LastFrames
 from worker.clock import Clock
 from worker.drawing import FaceView, draw_faces
-from worker.frame import Pixels
+from worker.frame import Letterbox, Pixels
 from worker.settings import WebSettings
 from worker.web.answers import Refusal
 
@@ -68,8 +68,7 @@ def render(last: LastFrame, blurred: bool) -> Pixels:
     if box.inner_width > WIDTH:
         height = max(1, round(box.inner_height * WIDTH / box.inner_width))
         picture = np.asarray(cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
-    across, down = picture.shape[1] / box.width, picture.shape[0] / box.height
-    views = [_view(face, across, down) for face in json.loads(last.draft.body)["faces"]]
+    views = [_view(face, box, picture.shape) for face in json.loads(last.draft.body)["faces"]]
     if blurred:
         for view in views:
             _blur(picture, view.box)
@@ -77,12 +76,14 @@ def render(last: LastFrame, blurred: bool) -> Pixels:
     return picture
 
 
-def _view(face: dict[str, Any], across: float, down: float) -> FaceView:
+def _view(face: dict[str, Any], box: Letterbox, shape: tuple[int, ...]) -> FaceView:
+    """`shape`: of the preview, which shows the part of the picture that the detector saw."""
+    across, down = shape[1] / box.across, shape[0] / box.down
     x, y, width, height = face["box"]
     stable, emotion = face["stable"], face["emotion"]
     return FaceView(
         track=face["track"],
-        box=(x * across, y * down, width * across, height * down),
+        box=((x - box.x) * across, (y - box.y) * down, width * across, height * down),
         label=stable and stable["label"],
         confidence=stable["confidence"] if stable else 0.0,
         probabilities=emotion and emotion["probabilities"],

@@ -5,16 +5,31 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from worker.errors import SettingsError
 from worker.settings.section import Section, read_secret_file
-from worker.settings.values import STREAM_ID, Duration, Fps, SecretUrl
+from worker.settings.values import STREAM_ID, Duration, Fps, Kind, SecretUrl
 
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp"})
 LIVE_FPS = 10.0
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Length = Annotated[float, Field(ge=0.01, le=1)]
+
+
+def _inside(region: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x, y, width, height = region
+    if max(x + width, y + height) > 1 + 1e-9:
+        raise ValueError("[x, y, width, height] reaches out of the picture: x + width and y + height are at most 1")
+    return region
+
+
+PictureRegion = Annotated[
+    tuple[_Share, _Share, _Length, _Length], Kind("[x, y, width, height]"), AfterValidator(_inside)
+]
 
 
 class StreamSettings(Section):
@@ -65,6 +80,12 @@ class StreamSettings(Section):
     )
     loop: bool = Field(False, description="Start a file again at its end, as one endless run.")
     realtime: bool = Field(False, description="Read a file at the pace of its own clock instead of as fast as can be.")
+    region: PictureRegion | None = Field(
+        None,
+        description="The part of the picture in which faces are looked for, as shares 0 to 1 of the upright picture: "
+        "[0.25, 0.5, 0.5, 0.5] is the middle of its lower half. The detector sees only that part, larger, so that "
+        "smaller faces are found. Boxes stay in pixels of the whole picture. Empty: the whole picture.",
+    )
     min_face_px: float = Field(
         0.0,
         ge=0,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from worker.errors import SettingsError
+from worker.frame import Region
 
 SCHEMES = ("file", "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "rtp")
 """URL schemes that can be opened; FFmpeg knows more, and some of them read local files in roundabout ways."""
@@ -32,6 +33,7 @@ class SourceOptions:
         loop: a file starts again at its end, within the same run.
         realtime: a file is read at the pace of its media time.
         shapes: the detector's input shapes as (width, height), at least one.
+        region: the part of the upright picture that the detector sees; None: all of it.
         keep_picture: also hand over the upright picture in colour.
         deterministic_run: the run's id is derived from the file's content, and no frame carries wall time but
             `start_time` + media time.
@@ -53,6 +55,7 @@ class SourceOptions:
     loop: bool = False
     realtime: bool = False
     shapes: tuple[tuple[int, int], ...] = ((640, 384),)
+    region: Region | None = None
     keep_picture: bool = False
     deterministic_run: bool = False
     start_time: float | None = None

@@ -60,7 +60,7 @@ def photos(options: SourceOptions, report: SourceReport) -> Iterator[Decoded]:
             continue
         read += 1
         spent = time.perf_counter() - started
-        render = partial(picture_pictures, picture, options.shapes, options.keep_picture)
+        render = partial(picture_pictures, picture, options.shapes, options.keep_picture, options.region)
         yield Decoded(None, spent, damaged, None, render)
         damaged = False
     if not read:

@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from worker.errors import SourceUnreadable
-from worker.frame import Letterbox, Pixels
+from worker.frame import Letterbox, Pixels, Region
 
 PADDING = 114
 """Value of the letterbox's border, as in the detector's training (YOLO's convention)."""
@@ -67,11 +67,15 @@ class Upright:
 
 
 class VideoPictures:
-    """Turns decoded video frames into `Pictures`. One for each opened stream: it keeps scaler contexts."""
+    """Turns decoded video frames into `Pictures`. One for each opened stream: it keeps scaler contexts.
 
-    def __init__(self, shapes: Sequence[tuple[int, int]], keep_picture: bool) -> None:
+    Of a `region` the detector's input is cut from the whole picture in colour (the scaler cannot cut).
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int]], keep_picture: bool, region: Region | None = None) -> None:
         self._shapes = tuple(shapes)
         self._keep_picture = keep_picture
+        self._region = region
         self._to_input = VideoReformatter()
         self._to_luma = VideoReformatter()
         self._to_picture = VideoReformatter()
@@ -90,18 +94,19 @@ class VideoPictures:
 
     def _render(self, frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Pictures:
         upright = Upright.of(frame.width, frame.height, pixel_aspect, frame.rotation)
-        letterbox = Letterbox.fit(*upright.size, self._shapes)
-        inner = (letterbox.inner_width, letterbox.inner_height)
-        width, height = inner[::-1] if upright.turns % 2 else inner
-        method = "AREA" if width < upright.width else "BILINEAR"
-        small = self._bgr(self._to_input, frame, (width, height), method)
-        picture = None
-        if self._keep_picture:
+        letterbox = Letterbox.fit(*upright.size, self._shapes, self._region)
+        picture = small = None
+        if self._keep_picture or self._region:
             full = self._bgr(self._to_picture, frame, (upright.width, upright.height), "BICUBIC")
-            picture = _turned(full, upright.turns).copy()
-        return Pictures(
-            letterbox, padded(_turned(small, upright.turns), letterbox), self._luma(frame, upright), picture
-        )
+            whole = _turned(full, upright.turns)
+            small = cut(whole, letterbox) if self._region else None
+            picture = whole.copy() if self._keep_picture else None
+        if small is None:
+            inner = (letterbox.inner_width, letterbox.inner_height)
+            width, height = inner[::-1] if upright.turns % 2 else inner
+            method = "AREA" if width < upright.width else "BILINEAR"
+            small = _turned(self._bgr(self._to_input, frame, (width, height), method), upright.turns)
+        return Pictures(letterbox, padded(small, letterbox), self._luma(frame, upright), picture)
 
     def _bgr(self, reformatter: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int], method: str) -> Pixels:
         scaled = reformatter.reformat(frame, size[0], size[1], "bgr24", interpolation=method, threads=1)
@@ -139,13 +144,22 @@ def plane(frame: av.VideoFrame, channels: int = 1) -> Pixels:
     return used if channels == 1 else used.reshape(frame.height, frame.width, channels)
 
 
-def picture_pictures(picture: Pixels, shapes: Sequence[tuple[int, int]], keep_picture: bool) -> Pictures:
+def picture_pictures(
+    picture: Pixels, shapes: Sequence[tuple[int, int]], keep_picture: bool, region: Region | None = None
+) -> Pictures:
     """The pictures of a photo, (height, width, 3) uint8 BGR and already upright."""
     height, width = picture.shape[:2]
-    letterbox = Letterbox.fit(width, height, tuple(shapes))
-    small = resized(picture, letterbox.inner_width, letterbox.inner_height)
+    letterbox = Letterbox.fit(width, height, tuple(shapes), region)
+    small = cut(picture, letterbox)
     luma = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
     return Pictures(letterbox, padded(small, letterbox), luma, picture if keep_picture else None)
+
+
+def cut(picture: Pixels, letterbox: Letterbox) -> Pixels:
+    """The part of the upright `picture`, (height, width, 3) uint8, that the detector sees, scaled to its inner size."""
+    x, y = letterbox.x, letterbox.y
+    part = np.ascontiguousarray(picture[y : y + letterbox.down, x : x + letterbox.across])
+    return resized(part, letterbox.inner_width, letterbox.inner_height)
 
 
 def padded(inner: Pixels, letterbox: Letterbox) -> Pixels:

@@ -42,7 +42,7 @@ class Video:
             self._container.close()
             raise
         self._clock = CameraClock()
-        self._pictures = VideoPictures(options.shapes, options.keep_picture)
+        self._pictures = VideoPictures(options.shapes, options.keep_picture, options.region)
         self._packets = 0
         self._latest_s = 0.0
         self._last_damaged = False
