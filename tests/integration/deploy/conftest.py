@@ -58,7 +58,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         for stream in streams:
             client.xgroup_create(f"emotion:{{{stream['id']}}}:events", "archive", id="0", mkstream=True)
         with service(folder, {"streams": streams, "redis": {"url": server.url}}) as worker:
-            wait_until(lambda: _publishes(worker, "door"), 60, "the first event")
+            wait_until(lambda: _publishes(worker, "door"), 200, "the first event")
             with _prometheus(folder, worker.port) as prometheus:
                 time.sleep(30)  # the dashboards' rates need a window of scrapes
                 yield prometheus

@@ -19,6 +19,7 @@ from tests.integration.deploy.tools import DEPLOY
 from worker.face import EMOTIONS
 from worker.frame import State
 
+pytestmark = pytest.mark.timeout(300)  # whichever test is first waits for a worker to start
 GRAFANA = DEPLOY / "grafana"
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((GRAFANA / "dashboards").glob("*.json"))}
 CHOSEN = {"$job": "emotion-worker", "$instance": ".*", "$stream": "hall", "$__rate_interval": "10s"}

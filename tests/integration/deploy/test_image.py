@@ -148,16 +148,16 @@ def test_it_runs_locked_down_is_healthy_and_stops(built: Path, tmp_path: Path) -
         for path in (tmp_path, *tmp_path.iterdir()):
             path.chmod(0o755)  # the image's user is not the owner
         with container(built, tmp_path) as process:
-            wait_until(lambda: healthy() or process.poll() is not None, 90, "health")
+            wait_until(lambda: healthy() or process.poll() is not None, 200, "health")
             assert process.poll() is None, (tmp_path / "log").read_text()
-            wait_until(published, 90, "an event")
+            wait_until(published, 200, "an event")
             status = Path(f"/proc/{process.pid}/status").read_text()
             assert "Uid:\t10001\t10001" in status
             assert "CapEff:\t0000000000000000" in status
             assert "CapBnd:\t0000000000000000" in status
             assert root_is_read_only(process.pid)
             process.terminate()
-            assert process.wait(20) == 0, (tmp_path / "log").read_text()
+            assert process.wait(60) == 0, (tmp_path / "log").read_text()
 
 
 def published() -> bool:
