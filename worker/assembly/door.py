@@ -21,4 +21,6 @@ def source_options(stream: StreamSettings, shapes: tuple[tuple[int, int], ...]) 
         realtime=stream.realtime,
         shapes=shapes,
         region=stream.region,
+        tls_verify=stream.tls_verify or stream.tls_ca is not None,
+        ca_file=None if stream.tls_ca is None else str(stream.tls_ca),
     )

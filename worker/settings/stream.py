@@ -73,10 +73,17 @@ class StreamSettings(Section):
         "that one (counted as superseded), `wait` makes the source wait. `auto` is `keep_latest` for live streams "
         "and `wait` for files.",
     )
+    tls_verify: bool = Field(
+        False,
+        description="Whether the certificate of an rtsps or https address is checked: that an authority of `tls_ca` "
+        "(or of the system's list) signed it, and for this host. Off, the connection is encrypted, but anybody on the way "
+        "may pose as the camera and read its password. It is off because cameras are shipped with certificates that "
+        "they signed themselves for no name: checked by default, no such camera could be seen.",
+    )
     tls_ca: Path | None = Field(
         None,
-        description="PEM file with the authority that signed the camera's certificate (rtsps, https). Empty: the "
-        "connection is encrypted, but the certificate is not checked.",
+        description="PEM file with the authority that signed the camera's certificate, or with that certificate "
+        "itself if it names this host. Given, the certificate is checked (`tls_verify`).",
     )
     loop: bool = Field(False, description="Start a file again at its end, as one endless run.")
     realtime: bool = Field(False, description="Read a file at the pace of its own clock instead of as fast as can be.")
@@ -136,7 +143,17 @@ class StreamSettings(Section):
         """Find what only this machine can tell.
 
         Raises:
-            SettingsError: the address cannot be had, or options contradict its kind.
+            SettingsError: the address or `tls_ca` cannot be had, or options contradict its kind.
         """
+        if self.tls_verify or self.tls_ca is not None:
+            self._check_tls()
         if self.live and (self.loop or self.realtime):
             raise SettingsError(f"stream {self.id}: loop and realtime are for files, and its address is a live stream")
+
+    def _check_tls(self) -> None:
+        if self.address.partition("://")[0].lower() not in ("rtsps", "https"):
+            raise SettingsError(
+                f"stream {self.id}: tls_verify and tls_ca are for rtsps and https addresses, and its address is neither"
+            )
+        if self.tls_ca is not None and not self.tls_ca.is_file():
+            raise SettingsError(f"stream {self.id}: tls_ca: there is no file {self.tls_ca}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import ssl
 import time
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 
-from worker.errors import SourceDenied, SourceError, SourceTimeout, SourceUnreachable, SourceUnreadable
+from worker.errors import SettingsError, SourceDenied, SourceError, SourceTimeout, SourceUnreachable, SourceUnreadable
 from worker.redact import redact
 from worker.sources.options import SourceOptions, check_scheme, exists, local_path
 
@@ -28,6 +29,10 @@ _PROTOCOLS = {
 }
 """FFmpeg protocols that each scheme may lead to: an HLS playlist must not read local files."""
 
+_WITH_TLS = ("rtsps", "https", "rtmps")
+_VERIFIED_HTTP_PROTOCOLS = "https,tcp,tls,crypto"
+"""Where certificates are checked, a redirection must not lead to plain HTTP."""
+
 _TIMEOUT_SHARE = 0.9
 """Share of the time-out after which an error counts as a time-out: FFmpeg reports several kinds of error then."""
 
@@ -42,7 +47,7 @@ def open_container(options: SourceOptions) -> InputContainer:
     does it instead, because the interrupt takes the interpreter's lock for each packet of each camera.
 
     Raises:
-        SettingsError: this kind of source does not exist or is not allowed.
+        SettingsError: this kind of source does not exist or is not allowed, or its certificate cannot be checked.
         SourceUnreachable, SourceTimeout, SourceDenied, SourceUnreadable: with one clear line, secrets masked.
     """
     scheme = check_scheme(options)
@@ -50,7 +55,7 @@ def open_container(options: SourceOptions) -> InputContainer:
         return _open_file(options)
     started = time.monotonic()
     try:
-        return av.open(
+        container = av.open(
             options.url,
             options=_network_options(options, scheme),
             metadata_errors="replace",
@@ -58,6 +63,13 @@ def open_container(options: SourceOptions) -> InputContainer:
         )
     except av.FFmpegError as error:
         raise translated(error, options, time.monotonic() - started, options.open_timeout_s) from None
+    if options.tls_verify and container.format.name in ("hls", "dash"):
+        container.close()
+        raise SettingsError(
+            f"{options.stream}: the certificates of a playlist's segments cannot be checked (FFmpeg checks the "
+            "playlist's alone); take tls_verify and tls_ca away, or another address of the camera"
+        )
+    return container
 
 
 def translated(error: av.FFmpegError, options: SourceOptions, elapsed_s: float, timeout_s: float) -> SourceError:
@@ -86,6 +98,8 @@ def _reason(error: av.FFmpegError) -> str:
     """The error in a few words that cannot hold a secret."""
     if error.errno == errno.EIO:
         return "host unknown, connection broken, or its certificate is not trusted"
+    if error.errno == errno.EINVAL:
+        return "the address is wrong, or leads on to one that is not allowed"
     return redact(error.strerror or type(error).__name__)
 
 
@@ -124,7 +138,8 @@ def _network_options(options: SourceOptions, scheme: str) -> dict[str, str]:
     The frame rate is not probed: that holds back the first 20 frames and hands them over in one burst (opening takes
     0.1-0.3 s without it, 0.9-1.1 s with it, same frames in the same order).
     """
-    chosen = {"protocol_whitelist": _PROTOCOLS[scheme]}
+    verified_http = options.tls_verify and scheme == "https"
+    chosen = {"protocol_whitelist": _VERIFIED_HTTP_PROTOCOLS if verified_http else _PROTOCOLS[scheme]}
     read_us = str(int(options.read_timeout_s * 1e6))
     if scheme.startswith("rtsp"):
         chosen |= {
@@ -136,8 +151,21 @@ def _network_options(options: SourceOptions, scheme: str) -> dict[str, str]:
         }
     elif scheme.startswith("http"):
         chosen |= {"rw_timeout": read_us}
-    if scheme in ("rtsps", "https", "rtmps"):
-        chosen |= {"tls_verify": "1" if options.tls_verify else "0"}
-        if options.ca_file:
-            chosen |= {"ca_file": options.ca_file}
+    if scheme in _WITH_TLS:
+        chosen |= {"tls_verify": "1", "ca_file": _authorities(options)} if options.tls_verify else {"tls_verify": "0"}
     return chosen
+
+
+def _authorities(options: SourceOptions) -> str:
+    """The file of certificate authorities. The video library's wheels know no list of the system: Python's is given.
+
+    Raises:
+        SettingsError: this machine has none.
+    """
+    found = options.ca_file or ssl.get_default_verify_paths().cafile
+    if found is None:
+        raise SettingsError(
+            f"{options.stream}: this machine has no list of certificate authorities: give the camera's with tls_ca, "
+            "or install ca-certificates"
+        )
+    return found

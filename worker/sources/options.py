@@ -39,8 +39,8 @@ class SourceOptions:
             `start_time` + media time.
         start_time: Unix seconds at which a file's media time 0 was recorded; None: unknown.
         decoder_threads: decoder threads of this stream.
-        tls_verify: refuse a certificate that `ca_file` (or the system's list) does not vouch for.
-        ca_file: PEM file of certificate authorities.
+        tls_verify: refuse a certificate that is of another host or that `ca_file` does not vouch for.
+        ca_file: PEM file of certificate authorities; None: the system's list.
         allowed_schemes: URL schemes that this stream may use; None: all of `SCHEMES`.
     """
 

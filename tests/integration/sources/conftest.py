@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +27,23 @@ def counter_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """100 numbered frames, 4 s, H.264 with two B-frames."""
     path = tmp_path_factory.mktemp("clips") / "counter.mp4"
     return write_video(path, 100, options={"bf": "2", "g": "25", "preset": "ultrafast"})
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificate (for 127.0.0.1, signed by itself) and key in one file."""
+    return made_certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
+
+
+def made_certificate(folder: Path, name: str) -> Path:
+    """A certificate for `name` (such as `DNS:camera.example`), signed by itself, and its key in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName={name}"
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    both.write_text(certificate.read_text() + key.read_text())
+    return both
 
 
 @dataclass

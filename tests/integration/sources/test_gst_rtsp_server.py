@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,21 +93,6 @@ def test_h264_with_b_frames_comes_whole_and_in_order(watch: Watch, h264: Path, t
 def test_hevc_10_bit(watch: Watch, hevc: Path) -> None:
     with gst_camera(hevc, "--codec", "h265") as url:
         sees(watch, url)
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificate (for 127.0.0.1, signed by itself) and key in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-    )
-    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    both.write_text(certificate.read_text() + key.read_text())
-    return both
 
 
 def test_rtsps_and_its_certificate(watch: Watch, h264: Path, certificate: Path) -> None:
