@@ -55,6 +55,18 @@ def test_it_is_deterministic(door_video: Path, tmp_path: Path) -> None:
     assert outs[0].read_bytes() == outs[1].read_bytes()
 
 
+def test_it_also_writes_a_table_a_timeline_and_a_report(door_video: Path, tmp_path: Path) -> None:
+    extras = {"--csv": "faces.csv", "--timeline": "time.png", "--report": "report.html"}
+    options = [word for option, name in extras.items() for word in (option, name)]
+    result = emotion_worker("analyze", door_video, *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"events.jsonl", *extras.values()}
+    faces = sum(len(event["faces"]) for event in records_of(tmp_path / "events.jsonl")[:-1])
+    assert len((tmp_path / "faces.csv").read_text("utf-8-sig").splitlines()) == faces + 1
+    assert "happiness" in (tmp_path / "report.html").read_text()
+    assert all(f"{name}" in result.stderr for name in extras.values())
+
+
 def test_a_start_time_fills_in_wall_time(door_video: Path, tmp_path: Path) -> None:
     out = tmp_path / "events.jsonl"
     emotion_worker("analyze", door_video, "--out", out, "--start-time", "2026-01-01T12:00:00")

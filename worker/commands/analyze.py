@@ -22,6 +22,7 @@ from worker.assembly.study import Author
 from worker.assembly.workshop import Workshop, open_workshop
 from worker.clock import SystemClock
 from worker.commands.annotated import AnnotatedVideo, Annotator, write_picture
+from worker.commands.extras import Extras, check_differ
 from worker.commands.summary import PhotoSummary, Summary
 from worker.errors import OutputError, SettingsError, SourceError
 from worker.events import schema
@@ -39,12 +40,20 @@ _SHOWN = 5
 _ID_LENGTH = 64 - 1 - 8
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 - the signature is the command line
     clips: Annotated[list[str], typer.Argument(help="Clips, photos, or folders of photos.")],
+    *,
     out: Annotated[Path, typer.Option(help="Where the records go, one JSON object a line.")] = Path("events.jsonl"),
     video: Annotated[
         Path | None,
         typer.Option(help="Also write an annotated video (of several clips: NAME-CLIP.mp4). Photos: NAME-PHOTO.jpg."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write a row for each face of each frame.")] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(help="Also draw emotions over time (PNG; of several clips: NAME-CLIP.png).")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write a report for people who do not program (one HTML file).")
     ] = None,
     start_time: Annotated[
         datetime | None, typer.Option(help="When the recording began (UTC): fills captured_at from media time.")
@@ -67,17 +76,23 @@ def analyze(
         }
     )
     began = None if start_time is None else start_time.replace(tzinfo=start_time.tzinfo or UTC).timestamp()
+    check_differ({"--out": out, "--video": video, "--csv": csv, "--timeline": timeline, "--report": report})
     workshop = open_workshop(models)
     console = Console(stderr=True)
     sink = JsonlFile(out, SystemClock(), whole=True)
+    extras = None
     try:
-        job = _Job(workshop, sink, video, began, console, len(sources))
+        extras = Extras(csv, timeline, report, len(sources) > 1)
+        job = _Job(workshop, sink, video, began, console, extras)
         with job.progress:
             for source in sources:
                 job.read(source)
         sink.finish()
+        extras.finish(job.failures, workshop.names())
     except BaseException:
         sink.discard()
+        if extras is not None:
+            extras.discard()
         raise
     job.tell(out)
     if job.failures:
@@ -102,7 +117,7 @@ class _Job:
         video: Path | None,
         start_time: float | None,
         console: Console,
-        sources: int,
+        extras: Extras,
     ) -> None:
         self._analysis = Analysis(workshop, Author(WORKER, workshop.names(), timed=False))
         self._shapes = workshop.detector.shapes
@@ -110,7 +125,7 @@ class _Job:
         self._video = video
         self._start_time = start_time
         self._console = console
-        self._several = sources > 1
+        self._extras = extras
         self._annotator = Annotator()
         self._clips: list[Summary] = []
         self._photos: list[PhotoSummary] = []
@@ -132,14 +147,18 @@ class _Job:
         if is_pictures(str(clip)):
             photo = PhotoSummary(clip.name)
             self._photos.append(photo)
+            self._extras.begin(clip.name, photo=True)
             self._follow(clip, photo.add, None)
+            self._extras.end()
             return
         summary = Summary(clip.name)
         self._clips.append(summary)
+        self._extras.begin(clip.name, photo=False)
         with ExitStack() as stack:
             video = stack.enter_context(AnnotatedVideo(self._place(clip))) if self._video else None
             self._follow(clip, summary.add, video)
         summary.close()
+        self._extras.end()
         if video is not None and summary.frames:
             self._written.append(self._place(clip))
 
@@ -153,6 +172,7 @@ class _Job:
                 continue
             event = schema.FrameEvent.model_validate_json(record)
             add(event)
+            self._extras.add(frame, event)
             if frame.picture is not None:
                 self._draw(clip, frame, frame.picture, event, video)
             frames += 1
@@ -172,6 +192,8 @@ class _Job:
         frames = sum(source.frames for source in sources)
         faces = sum(source.frames_with_faces for source in sources)
         self._console.print(f"{frames} frames, {faces} of them with faces, in {out}", highlight=False)
+        for what, path in self._extras.written:
+            self._console.print(f"{what}: {path}", highlight=False)
         for path in self._written[:_SHOWN]:
             self._console.print(f"annotated: {path}", highlight=False)
         if len(self._written) > _SHOWN:
@@ -213,7 +235,7 @@ class _Job:
 
     def _place(self, clip: Path) -> Path:
         assert self._video is not None
-        return self._video.with_name(f"{self._video.stem}-{clip.stem}.mp4") if self._several else self._video
+        return self._video.with_name(f"{self._video.stem}-{clip.stem}.mp4") if self._extras.several else self._video
 
 
 def stream_id(clip: Path, run: str) -> str:
