@@ -53,7 +53,7 @@ class FaceView:
 def draw_faces(picture: Pixels, faces: Sequence[FaceView]) -> None:
     """Draw `faces` onto `picture` (height, width, 3) uint8 BGR, in place."""
     unit = max(10, round(min(picture.shape[:2]) / 36))  # text height in px: readable from a phone to 4K
-    placed: list[tuple[int, int, int, int]] = []
+    placed = [_area(face, unit) for face in faces]  # nothing may cover a face or its label
     for face in faces:
         _frame(picture, face, unit)
     for face in faces:
@@ -111,12 +111,18 @@ def _bars(picture: Pixels, face: FaceView, unit: int, placed: list[tuple[int, in
     small = max(9, round(0.72 * unit))
     name_width = _width("happiness", small, 400)
     width, height = name_width + 6 * small, round(len(EMOTIONS) * 1.25 * small) + small // 2
-    x, y, w, _ = (round(v) for v in face.box)
+    x, y, w, h = (round(v) for v in face.box)
     room_x, room_y = picture.shape[1] - width, picture.shape[0] - height
-    top = max(0, min(y, room_y))
-    for left in (x + w + small // 2, x - width - small // 2):
+    label = round(1.7 * unit)
+    beside = max(0, min(y if y >= label else y + label, room_y))
+    for left, top in ((x + w + small // 2, beside), (x - width - small // 2, beside), (x, y + h + small // 2)):
         area = (left, top, left + width, top + height)
-        if 0 <= left <= room_x and not any(_overlap(area, other) for other in placed):
+        own = _area(face, unit)
+        if (
+            0 <= left <= room_x
+            and 0 <= top <= room_y
+            and not any(_overlap(area, other) for other in placed if other != own)
+        ):
             break
     else:
         return  # no room: the label tells enough
@@ -131,6 +137,12 @@ def _bars(picture: Pixels, face: FaceView, unit: int, placed: list[tuple[int, in
         end = start + round(probability * (width - name_width - round(1.5 * small)))
         if end > start:
             cv2.rectangle(picture, (start, base - round(0.7 * small)), (end, base), COLOURS[name], cv2.FILLED)
+
+
+def _area(face: FaceView, unit: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a face's box with the room above it for its label."""
+    x, y, w, h = (round(v) for v in face.box)
+    return x, y - round(1.7 * unit), x + w, y + h
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
