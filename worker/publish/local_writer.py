@@ -118,11 +118,15 @@ class LocalPublisher:
         self._wake.clear()
         self.heartbeat = self._clock.monotonic()
         with self._lock:
+            going, self._going = self._going, set()
+            present = {queue.stream for queue in self._queues}
+            # of a stream that goes and comes back in one turn, only the old queue goes
+            leaving = [queue for queue in self._queues if queue.stream in going]
+            leaving += [queue for queue in self._coming if queue.stream in going - present]
             self._queues += self._coming
             self._coming = []
-            going, self._going = self._going, set()
         wrote = [queue for queue in self._queues if self._write_batch(queue)]
-        for queue in [queue for queue in self._queues if queue.stream in going]:
+        for queue in leaving:
             while self._write_batch(queue):
                 pass
             queue.close()

@@ -184,3 +184,20 @@ def test_an_idle_publisher_beats() -> None:
     publisher.stop(5)
     assert publisher.join(6)
     assert publisher.heartbeat >= before
+
+
+def test_a_stream_that_goes_and_comes_back_at_once_is_written_on(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    publisher = LocalPublisher(JsonlFile(path, CLOCK, whole=True), Remembered(), CLOCK)
+    old, new = (PublishQueue("a", "wait", 1000, gap_draft) for _ in range(2))
+    publisher.add(old)
+    old.put(status_draft("a", "stopped"))
+    publisher._turn()  # the thread is not started: both happen within one turn
+    publisher.remove("a")
+    publisher.add(new)
+    publisher._turn()
+    new.put(status_draft("a", "ended"))
+    publisher.start()
+    publisher.stop(5)
+    assert publisher.join(6)
+    assert [(record["id"], record["state"]) for record in read(path)] == [("a/1/1", "stopped"), ("a/1/2", "ended")]
