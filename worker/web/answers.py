@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from worker.redact import redact
 
@@ -58,16 +59,17 @@ def problem(status: int, sentence: str, headers: Mapping[str, str] | None = None
     return JSONResponse({"error": redact(sentence)}, status, None if headers is None else dict(headers))
 
 
-def answer_plainly(app: FastAPI) -> None:
-    """Make every error of `app` a `Problem`."""
+def answer_plainly(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make every error of `app` a `Problem`; `routes` are all that it has."""
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
         return problem(error.status, error.sentence, error.headers)
 
-    async def unknown(_request: Request, error: Exception) -> Response:
+    async def unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(error.status_code, _plain(error), error.headers)
+        headers = {"Allow": ", ".join(_methods(request, routes))} if error.status_code == 405 else error.headers
+        return problem(error.status_code, _plain(error), headers)
 
     async def invalid(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -80,6 +82,16 @@ def answer_plainly(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, unknown)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
+    """What the path can be asked with, over all routes: the framework names the methods of the first alone."""
+    found: set[str] = set()
+    for route in routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def _plain(error: HTTPException) -> str:

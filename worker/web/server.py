@@ -61,7 +61,6 @@ def create_app(
     app.add_middleware(Guard, host=access.host, allowed_hosts=access.allowed_hosts, keys=keys, changes=access.changes)
     app.add_middleware(Limits, open_paths=OPEN_PATHS, photo_bytes=MAX_BYTES, reads=Rate(100, 300), writes=Rate(10, 30))
     app.add_middleware(SecurityHeaders)
-    answer_plainly(app)
     app.include_router(health_routes(health), include_in_schema=False)
 
     async def metrics(request: Request) -> Response:
@@ -75,6 +74,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     add_openapi(app)
+    answer_plainly(app, [*app.routes, *(route for router in routers for route in router.routes)])
     return app
 
 
