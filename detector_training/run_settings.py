@@ -52,6 +52,7 @@ class TrainSettings(_Part):
     size_px: int = Field(512, ge=64, le=1280, multiple_of=32)
     epochs: int = Field(25, ge=1)
     batch: int = Field(16, ge=1)
+    step_pictures: int = Field(64, ge=1)
     peak_rate: float = Field(0.01, gt=0.0, le=1.0)
     final_share: float = Field(0.02, gt=0.0, le=1.0)
     warmup_epochs: float = Field(1.0, ge=0.0)

@@ -103,6 +103,7 @@ def overrides_for(settings: TrainSettings, data: Path, run: Path, device: str) -
         "device": device,
         "epochs": settings.epochs,
         "batch": settings.batch,
+        "nbs": settings.step_pictures,
         "imgsz": settings.size_px,
         "seed": settings.seed,
         "optimizer": "SGD",
