@@ -78,7 +78,7 @@ def test_real_faces_train_in_two_steps(fer_file: Path, tmp_path: Path) -> None:
 def test_the_shipped_network_learns_64_faces_by_heart(tmp_path: Path) -> None:
     settings = settings_for(
         "resnet29",
-        schedule={"epochs": 10, "batch": 16, "peak_rate": 0.02, "ema": 0.8},
+        schedule={"epochs": 16, "batch": 16, "peak_rate": 0.01, "ema": 0.8},
         loss={"label_smoothing": 0.0},
         augment={"erase_p": 0, "blur_p": 0, "low_resolution_p": 0, "scale": (1, 1), "shift": 0, "rotate_deg": 0},
     )
