@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from worker.assembly.door import source_options
+from worker.assembly.door import running_options
 from worker.assembly.live import LastFrames
 from worker.assembly.post import Post
 from worker.assembly.reports import StreamStates, source_report
@@ -54,6 +54,7 @@ class Streams:
 
     def __init__(self, rooms: Rooms, settings: Settings, clock: Clock) -> None:
         self._rooms = rooms
+        self._settings = settings
         self._wait_frames = settings.pipeline.wait_frames
         self._queue_records = settings.publish.queue_records
         self._clock = clock
@@ -72,7 +73,7 @@ class Streams:
         )
         queue = PublishQueue(stream.id, policy, self._queue_records, rooms.post.gap_draft)
         report = source_report(rooms.metrics, rooms.states, self._clock, stream.live)
-        source = SourceThread(source_options(stream, rooms.shapes), mailbox, self._clock, report)
+        source = SourceThread(running_options(stream, rooms.shapes, self._settings), mailbox, self._clock, report)
         self._streams = self._streams | {stream.id: _Stream(stream, mailbox, queue, source)}
         rooms.post.publisher.add(queue)
         rooms.hall.add(Lane(stream.id, mailbox, queue), rooms.study(stream))

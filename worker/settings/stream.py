@@ -76,9 +76,9 @@ class StreamSettings(Section):
     tls_verify: bool = Field(
         False,
         description="Whether the certificate of an rtsps or https address is checked: that an authority of `tls_ca` "
-        "(or of the system's list) signed it, and for this host. Off, the connection is encrypted, but anybody on the way "
-        "may pose as the camera and read its password. It is off because cameras are shipped with certificates that "
-        "they signed themselves for no name: checked by default, no such camera could be seen.",
+        "(or of the system's list) signed it, and for this host. Off, the connection is encrypted, but anybody on "
+        "the way may pose as the camera and read its password. It is off because cameras are shipped with "
+        "certificates that they signed themselves for no name: checked by default, no such camera could be seen.",
     )
     tls_ca: Path | None = Field(
         None,

@@ -91,7 +91,10 @@ def translated(error: av.FFmpegError, options: SourceOptions, elapsed_s: float, 
         return SourceTimeout(f"{where}: no answer within {timeout_s:g} s; is the camera on and reachable from here?")
     if isinstance(error, av.error.InvalidDataError):
         return SourceUnreadable(f"{where}: what is there is no video that can be read")
-    return SourceUnreachable(f"{where}: cannot be reached ({_reason(error)}); check the address and the network")
+    reason = _reason(error)
+    if error.errno == errno.EIO and not options.redirects:
+        reason += "; or the server leads elsewhere, which is not allowed here"
+    return SourceUnreachable(f"{where}: cannot be reached ({reason}); check the address and the network")
 
 
 def _reason(error: av.FFmpegError) -> str:
@@ -150,7 +153,7 @@ def _network_options(options: SourceOptions, scheme: str) -> dict[str, str]:
             "buffer_size": _SOCKET_BUFFER,
         }
     elif scheme.startswith("http"):
-        chosen |= {"rw_timeout": read_us}
+        chosen |= {"rw_timeout": read_us} | ({} if options.redirects else {"max_redirects": "0"})
     if scheme in _WITH_TLS:
         chosen |= {"tls_verify": "1", "ca_file": _authorities(options)} if options.tls_verify else {"tls_verify": "0"}
     return chosen

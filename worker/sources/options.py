@@ -42,6 +42,7 @@ class SourceOptions:
         tls_verify: refuse a certificate that is of another host or that `ca_file` does not vouch for.
         ca_file: PEM file of certificate authorities; None: the system's list.
         allowed_schemes: URL schemes that this stream may use; None: all of `SCHEMES`.
+        redirects: a web server may lead on to another address.
     """
 
     stream: str
@@ -63,6 +64,7 @@ class SourceOptions:
     tls_verify: bool = False
     ca_file: str | None = None
     allowed_schemes: tuple[str, ...] | None = None
+    redirects: bool = True
 
 
 def scheme_of(url: str) -> str:

@@ -31,8 +31,12 @@ class StreamPatch(BaseModel):
     max_fps: Annotated[float, Field(gt=0, le=1000)] | Literal["all", "auto"] | None = None
     decode: Literal["all", "keyframes"] | None = None
     policy: Literal["auto", "keep_latest", "wait"] | None = None
+    tls_verify: bool | None = None
+    tls_verify: bool | None = None
     loop: bool | None = None
     realtime: bool | None = None
+    region: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=4, max_length=4)] | None = None
+    """x, y, width and height in shares of the picture."""
     min_face_px: Annotated[float, Field(ge=0, le=10_000)] | None = None
 
 
@@ -58,9 +62,12 @@ class StreamShown(BaseModel):
     max_fps: float | str
     decode: str
     policy: str
+    tls_verify: bool
+    tls_verify: bool
     tls_ca: str | None
     loop: bool
     realtime: bool
+    region: list[float] | None
     min_face_px: float
 
 

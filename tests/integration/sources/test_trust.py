@@ -1,4 +1,5 @@
-"""Certificates over HTTPS: checked where settings say so, for their host, also behind a redirection."""
+"""Certificates over HTTPS: checked where settings say so, for their host, also behind a redirection. And
+redirections of addresses that came from the API."""
 
 from __future__ import annotations
 
@@ -14,10 +15,11 @@ import pytest
 
 from tests.integration.sources.conftest import made_certificate
 from tests.unit.sources.counter import write_video
-from worker.assembly.door import source_options
+from worker.assembly.door import running_options, source_options
 from worker.errors import SettingsError, SourceUnreachable
-from worker.settings import StreamSettings
+from worker.settings import Settings, StreamSettings
 from worker.sources.opening import open_container
+from worker.sources.options import check_scheme
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -135,3 +137,31 @@ def test_a_playlist_cannot_be_checked_and_is_refused(site: Path, certificate: Pa
         assert opens(f"{url}/list.m3u8")
         with pytest.raises(SettingsError, match="segments cannot be checked"):
             opens(f"{url}/list.m3u8", tls_ca=str(certificate))
+
+
+@pytest.mark.parametrize("local_targets", [False, True])
+def test_a_web_server_named_by_the_api_leads_nowhere_unless_local_targets_are_allowed(
+    site: Path, local_targets: bool
+) -> None:
+    with web(site, None) as url:
+        leads = {"id": "own", "url": f"{url}/a?{url}/clip.mp4"}
+        settings = Settings.model_validate({"streams": [leads], "web": {"local_targets": local_targets}})
+        (own,) = settings.own_streams
+        added = StreamSettings.model_validate(leads | {"id": "added"})
+        open_container(running_options(own, ((640, 384),), settings)).close()
+        options = running_options(added, ((640, 384),), settings)
+        if local_targets:
+            open_container(options).close()
+            return
+        with pytest.raises(SourceUnreachable, match="the server leads elsewhere, which is not allowed here"):
+            open_container(options)
+
+
+@pytest.mark.parametrize("url", ["udp://127.0.0.1:9000", "rtmp://camera.example/x", "clip.mp4", "file:clip.mp4"])
+def test_schemes_that_only_the_settings_file_may_use(url: str) -> None:
+    stream = StreamSettings.model_validate({"id": "a", "url": url})
+    own = Settings.model_validate({"streams": [{"id": "a", "url": url}]})
+    other = Settings.model_validate({"streams": [{"id": "a", "url": "rtsp://camera.example/1"}]})
+    check_scheme(running_options(stream, ((640, 384),), own))
+    with pytest.raises(SettingsError, match="is not allowed here"):
+        check_scheme(running_options(stream, ((640, 384),), other))
