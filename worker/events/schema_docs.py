@@ -1,4 +1,4 @@
-"""`python -m worker.events.schema_docs`: write docs/schema/*.json and the tables of docs/events.md from the models."""
+"""`python -m worker.events.schema_docs`: write docs/schema/* and the tables of docs/events.md from the models."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from worker.events import schema
+from worker.events.typescript import declarations
 
 DOCS = Path("docs")
+TYPESCRIPT = "emotion.v1.d.ts"
 _MARK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def schemas() -> dict[str, str]:
-    """The JSON Schema of each type, as text of its file, by the file's name."""
-    return {f"{kind}.json": json.dumps(json_schema(kind), indent=2) + "\n" for kind in schema.RECORDS}
+    """The JSON Schema of each type and the TypeScript types of all, as text of a file, by the file's name."""
+    bodies = {kind: json_schema(kind) for kind in schema.RECORDS}
+    files = {f"{kind}.json": json.dumps(body, indent=2) + "\n" for kind, body in bodies.items()}
+    return files | {TYPESCRIPT: declarations(bodies)}
 
 
 def json_schema(kind: str) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""The readers for asyncio: a `Reader` or `GroupReader` on a thread of its own. Needs redis and pydantic alone.
+
+    async with AsyncReader(Reader(redis.Redis())) as records:
+        async for item in records:
+            ...
+
+The blocking readers are the one implementation, for a server as for a cluster; waiting for Redis is all that the
+thread does. A read that is cancelled loses nothing: what it brings is given by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from worker.events.consumer import BLOCK_S, DISCOVER_EVERY_S
+from worker.events.group import GroupItem
+
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
+
+class _Reads(Protocol[ItemT_co]):
+    """What `Reader` and `GroupReader` have in common."""
+
+    def read(self, wait_s: float = 0.0, limit: int = 1000) -> Sequence[ItemT_co]: ...
+
+
+class AsyncReader(Generic[ItemT_co]):
+    """One reader, used by one task of an event loop. Close it, or use it as an async context manager.
+
+    Attributes:
+        reader: the reader on the thread; look at its `positions` only while no read is under way.
+    """
+
+    def __init__(self, reader: _Reads[ItemT_co]) -> None:
+        self.reader = reader
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="emotion-reader")
+        self._under_way: asyncio.Future[Sequence[ItemT_co]] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[ItemT_co]:
+        """All items, for ever; waits for new ones."""
+        while True:
+            for item in await self.read(wait_s=DISCOVER_EVERY_S):
+                yield item
+
+    async def read(self, wait_s: float = 0.0, limit: int = 1000) -> Sequence[ItemT_co]:
+        """As the reader's own `read`.
+
+        Raises:
+            redis.RedisError: as the client does; reading again goes on where this stopped.
+        """
+        if self._under_way is None:
+            # At most a second on the thread: closing does not wait for longer.
+            loop = asyncio.get_running_loop()
+            self._under_way = loop.run_in_executor(self._thread, self.reader.read, min(wait_s, BLOCK_S), limit)
+        try:
+            items = await asyncio.shield(self._under_way)
+        except asyncio.CancelledError:
+            raise  # the read goes on, and the next one gets what it brings
+        except BaseException:
+            self._under_way = None
+            raise
+        self._under_way = None
+        if not items and wait_s > BLOCK_S:
+            return await self.read(wait_s - BLOCK_S, limit)
+        return items
+
+    async def ack(self, items: Iterable[GroupItem]) -> None:
+        """The work on `items` of a `GroupReader` is done. Raises TypeError for a `Reader`, which needs no such word."""
+        acknowledge = getattr(self.reader, "ack", None)
+        if acknowledge is None:
+            raise TypeError("only records of a group are acknowledged; a Reader keeps its positions")
+        await asyncio.get_running_loop().run_in_executor(self._thread, acknowledge, list(items))
+
+    async def aclose(self) -> None:
+        """End the thread; waits for a read that is under way (at most a second)."""
+        await asyncio.to_thread(self._thread.shutdown)
