@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def emotion_worker(
-    *arguments: object, cwd: Path | None = None, timeout: float = 100
+    *arguments: object, cwd: Path | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Run `emotion-worker ARGUMENTS` to its end."""
     return subprocess.run(
@@ -106,7 +106,7 @@ def service(folder: Path, settings: Mapping[str, Any], name: str = "worker") -> 
                 process.wait()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 40, what: str = "it") -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 90, what: str = "it") -> None:
     """Ask until it is so.
 
     Raises:

@@ -32,7 +32,7 @@ from worker.redact import redact
 from worker.sources.options import is_live
 
 _FRAMES_A_SECOND = 4
-_START_S = 60.0
+_START_S = 180.0  # a busy machine needs a while to compile the models
 
 
 def demo(

