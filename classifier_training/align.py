@@ -7,6 +7,7 @@ found stay as they are. Serving has no landmarks: a network trained on aligned f
 """
 
 import argparse
+import io
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from classifier_training.data import SIDE, FaceSet, read_faces
-from classifier_training.errors import TrainingError, run_command
+from classifier_training.errors import TrainingError, run_command, write_whole
 
 _PAD = 16
 _ENLARGED = 4
@@ -78,10 +79,9 @@ def write_parquet(path: Path, parts: dict[str, FaceSet]) -> None:
         columns["usage"] += [_USAGE[split]] * len(faces)
         columns["votes"] += faces.votes.tolist()
         columns["image"] += [cv2.imencode(".png", image)[1].tobytes() for image in faces.images]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    pq.write_table(pa.table(columns), fresh)
-    fresh.replace(path)
+    packed = io.BytesIO()
+    pq.write_table(pa.table(columns), packed)
+    write_whole(path, packed.getvalue())
 
 
 def main() -> None:

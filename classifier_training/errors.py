@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from worker.errors import WorkerError
 
@@ -10,6 +11,22 @@ class TrainingError(WorkerError):
     """Data, settings, a run or a bundle that cannot be used; the message says which and what to do."""
 
     exit_code = 65
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file beside `path` and renames it over: on a full disk the old file stays and nothing half-written.
+
+    Raises:
+        TrainingError: it could not be written.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise TrainingError(f"{path} could not be written ({error.strerror}): free space or choose a folder") from error
 
 
 def run_command(main: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ from classifier_training import measure
 from classifier_training.copies import copy_pairs, thumbnails
 from classifier_training.data import VOTE_NAMES, FaceSet, read_faces
 from classifier_training.degrade import CONDITIONS, degrade
-from classifier_training.errors import TrainingError, run_command
+from classifier_training.errors import TrainingError, run_command, write_whole
 from classifier_training.labels import DROPPED, LABEL_SETS, LabelSet
 from classifier_training.plots import write_gallery, write_plots
 from classifier_training.predict import (
@@ -157,10 +157,7 @@ def write_predictions(path: Path, labels: LabelSet, faces: FaceSet, probabilitie
 
 def write_figures(path: Path, figures: dict[str, Any]) -> None:
     """JSON, written beside `path` and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, (json.dumps(figures, indent=2) + "\n").encode())
 
 
 def tell(figures: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from classifier_training.copies import copy_groups
 from classifier_training.data import VOTE_NAMES, FaceSet, Reading, read_faces
-from classifier_training.errors import run_command
+from classifier_training.errors import run_command, write_whole
 from worker.face import EMOTIONS
 
 _SAMPLES = 16
@@ -123,10 +123,7 @@ def main() -> None:
     parser.add_argument("--strict", action="store_true", help="a row that cannot be used is an error")
     options = parser.parse_args()
     page = report(read_faces([options.images], options.split, strict=options.strict), options.images.name)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = options.out.with_suffix(".new")
-    fresh.write_text(page, encoding="utf-8")
-    fresh.replace(options.out)
+    write_whole(options.out, page.encode())
     print(f"{options.out} written; it shows people, keep it out of git")
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from classifier_training.errors import TrainingError
+from classifier_training.errors import TrainingError, write_whole
 from classifier_training.labels import LABEL_SETS
 from classifier_training.nets import EmotionNet, build
 from classifier_training.settings import ModelSettings, TrainingSettings
@@ -56,9 +56,7 @@ def write_weights(path: Path, weights: RunWeights) -> None:
         "step": str(weights.step),
         "seconds": str(weights.seconds),
     }
-    fresh = path.with_suffix(".new")
-    save_file(tensors, fresh, metadata)
-    fresh.replace(path)
+    write_whole(path, save(tensors, metadata))
 
 
 def read_weights(path: Path) -> RunWeights:

@@ -10,6 +10,7 @@ checkpoint and the averaged weights after every epoch, its curves as `history.js
 """
 
 import argparse
+import io
 import json
 import pickle
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from tqdm import tqdm
 
 from classifier_training.augment import Augmentation
 from classifier_training.data import VOTE_NAMES, FaceSet, add_votes, read_faces
-from classifier_training.errors import TrainingError, run_command
+from classifier_training.errors import TrainingError, run_command, write_whole
 from classifier_training.labels import LABEL_SETS
 from classifier_training.losses import Batch, mixup_share, teacher_targets, total_loss
 from classifier_training.nets import EmotionNet, build, width_of
@@ -220,9 +221,9 @@ class Training:
             "step": self.progress.step,
             "seconds": self.progress.seconds(),
         }
-        fresh = self.run / f"{CHECKPOINT}.new"
-        torch.save(state, fresh)
-        fresh.replace(self.run / CHECKPOINT)
+        packed = io.BytesIO()
+        torch.save(state, packed)
+        write_whole(self.run / CHECKPOINT, packed.getvalue())
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint, or from averaged weights alone (then without the optimiser's momentum).
@@ -261,8 +262,7 @@ def prepare(settings: TrainingSettings, data: Path, run: Path, *, strict: bool =
         print(f"skipped {problem}")
     faces = reading.faces if files.votes is None else add_votes(reading.faces, files.votes)
     train, holdout = split_faces(faces, settings.data)
-    run.mkdir(parents=True, exist_ok=True)
-    (run / HOLDOUT).write_text(json.dumps(holdout.rows.tolist()), encoding="utf-8")
+    write_whole(run / HOLDOUT, json.dumps(holdout.rows.tolist()).encode())
     return Training(settings, train, holdout, run, data)
 
 

@@ -135,6 +135,17 @@ def test_damaged_files_are_told_in_one_line(tmp_path: Path) -> None:
         read_weights(tmp_path / "none.safetensors")
 
 
+def test_a_full_disk_leaves_the_old_weights(tmp_path: Path) -> None:
+    training = run_of(settings_for(schedule={"epochs": 1}), drawn_faces(16), tmp_path)
+    training.fit()
+    before = (tmp_path / WEIGHTS).read_bytes()
+    (tmp_path / f"{WEIGHTS}.new").symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match="No space left"):
+        training.save()
+    assert (tmp_path / WEIGHTS).read_bytes() == before
+    assert not (tmp_path / f"{WEIGHTS}.new").exists()
+
+
 def test_dlib_s_start_gives_dlib_s_features(fer_file: Path) -> None:
     """The norms solved from a data pass give what convolution, bias and affine give."""
     from safetensors.torch import load_file
