@@ -32,7 +32,6 @@ class StreamPatch(BaseModel):
     decode: Literal["all", "keyframes"] | None = None
     policy: Literal["auto", "keep_latest", "wait"] | None = None
     tls_verify: bool | None = None
-    tls_verify: bool | None = None
     loop: bool | None = None
     realtime: bool | None = None
     region: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=4, max_length=4)] | None = None
@@ -62,7 +61,6 @@ class StreamShown(BaseModel):
     max_fps: float | str
     decode: str
     policy: str
-    tls_verify: bool
     tls_verify: bool
     tls_ca: str | None
     loop: bool
