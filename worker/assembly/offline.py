@@ -11,12 +11,12 @@ from worker.draft import Draft
 from worker.errors import SourceError
 from worker.events.reading import Reading
 from worker.events.stream_events import Stats
-from worker.frame import Frame, Skip, State, StateChange
+from worker.frame import Frame, Gap, Skip, State, StateChange
 from worker.pipeline.batcher import Batch, Lane
 from worker.pipeline.inference import Inference
 from worker.pipeline.mailbox import Mailbox
 from worker.settings import EventsSettings
-from worker.sources.file_frames import frames_of, run_id
+from worker.sources.file_frames import frames_and_gaps_of, run_id
 from worker.sources.options import SourceOptions, is_pictures
 
 _CUDA_BATCH = 16
@@ -62,7 +62,7 @@ class Analysis:
     def records(
         self, options: SourceOptions, failed: Callable[[SourceError], None]
     ) -> Iterator[tuple[Frame | None, bytes]]:
-        """Each decoded frame with its record, then the record that closes the run (without a frame).
+        """Each decoded frame with its record; without a frame, gaps in their place and the record that closes the run.
 
         Records are whole JSON objects (UTF-8), numbered from 1 in epoch 1. If the source cannot be read to its end,
         `failed` is told why, and the closing record says so.
@@ -73,13 +73,16 @@ class Analysis:
         number = 0
         reason, state = "the end of the source", State.ENDED
         tray, inference, lane = self._furnish(options)
-        frames = frames_of(options)
         try:
-            for batch in _batched(frames, self._batch):
-                inference.process(Batch(frames=[(lane, frame) for frame in batch]))
-                for frame, draft in zip(batch, tray.drafts, strict=True):
+            for batch in _batched(frames_and_gaps_of(options), self._batch):
+                inference.process(Batch(frames=[(lane, item) for item in batch if isinstance(item, Frame)]))
+                drafts = iter(tray.drafts)
+                for item in batch:
                     number += 1
-                    yield frame, draft.encode(1, number)
+                    if isinstance(item, Gap):
+                        yield None, self._author.notice(item).encode(1, number)
+                    else:
+                        yield item, next(drafts).encode(1, number)
                 tray.drafts.clear()
         except SourceError as error:
             reason, state = str(error), State.FAILED
@@ -97,15 +100,21 @@ class Analysis:
         return tray, inference, Lane(options.stream, mailbox, tray)
 
 
-def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Lists of at most `size` frames. If the source fails, what came before is given first."""
-    batch: list[Frame] = []
+def _batched(items: Iterator[Frame | Gap], size: int) -> Iterator[list[Frame | Gap]]:
+    """Lists of at most `size` frames of one input shape, and the gaps between them.
+
+    If the source fails, what came before is given first.
+    """
+    batch: list[Frame | Gap] = []
+    shapes: list[tuple[int, int]] = []
     try:
-        for frame in frames:
-            batch.append(frame)
-            if len(batch) == size:
-                yield batch
-                batch = []
+        for item in items:
+            if isinstance(item, Frame):
+                if len(shapes) == size or any(shape != item.shape for shape in shapes):
+                    yield batch
+                    batch, shapes = [], []
+                shapes.append(item.shape)
+            batch.append(item)
     except SourceError:
         if batch:
             yield batch

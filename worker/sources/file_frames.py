@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from worker.clock import SystemClock, ulid, ulid_of
-from worker.frame import Frame
+from worker.frame import Frame, Gap
 from worker.sources.decoded import Decoded
 from worker.sources.options import SourceOptions, check_scheme, is_pictures, local_path
 from worker.sources.photos import photo_paths, photos
@@ -16,17 +16,24 @@ from worker.sources.video import Video
 
 
 def frames_of(options: SourceOptions, report: SourceReport | None = None) -> Iterator[Frame]:
-    """Every frame of `options.url`, in order, thinned by `max_fps`.
+    """Every frame of `options.url`, in order, thinned by `max_fps`; raises as `frames_and_gaps_of`."""
+    return (item for item in frames_and_gaps_of(options, report) if isinstance(item, Frame))
+
+
+def frames_and_gaps_of(options: SourceOptions, report: SourceReport | None = None) -> Iterator[Frame | Gap]:
+    """Every frame of `options.url`, in order, thinned by `max_fps`; a gap `corrupt` stands where frames were lost.
 
     Raises:
         SettingsError: this kind of source does not exist or is not allowed.
-        SourceError: it cannot be read, or not to its end; the frames before were yielded.
+        SourceError: it cannot be read, or not to its end; what stands before was yielded.
     """
     told = SourceReport() if report is None else report
     clock = SystemClock()
     run = Run(options, run_id(options, clock.wall()), clock, told)
     for item in decoded_of(options, told):
-        _, frame = run.take(item)
+        gap, frame = run.take(item)
+        if gap is not None:
+            yield gap
         if frame is not None:
             yield frame
 
