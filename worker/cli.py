@@ -38,6 +38,7 @@ COMMANDS = {
     "analyze": _Command("worker.commands.analyze", "analyze", "Read clips or photos offline; no Redis."),
     "photo": _Command("worker.commands.photo", "photo", "Read the emotions of photos in the browser; no cameras."),
     "probe": _Command("worker.commands.probe", "probe", "Look at cameras before they go live."),
+    "capacity": _Command("worker.commands.capacity", "capacity", "Measure how many cameras this machine holds."),
     "tail": _Command("worker.commands.tail", "tail", "Follow the records in a Redis: states, emotions, gaps."),
     "verify": _Command("worker.commands.verify", "verify", "Check that records account for every decoded frame."),
     "demo": _Command("worker.commands.demo", "demo", "Show the whole worker on two demo cameras."),
