@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.web.answers import Refusal, problem
@@ -63,7 +64,8 @@ class Limits:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > limit:
-                raise _too_large(limit)
+                refusal = _too_large(limit)
+                raise HTTPException(refusal.status, refusal.sentence)  # of all errors the framework passes on this one
             return message
 
         await self._app(scope, bounded, send)

@@ -76,7 +76,7 @@ def session_routes(keys: Keys) -> APIRouter:
     )
     async def begin(request: Request) -> Response:
         if not keys.needed:
-            raise Refusal(409, "this worker has no token: nothing needs one")
+            raise Refusal(409, "this worker has no token, and nothing needs one")
         secret = keys.open_session(request.headers)
         if secret is None:
             raise Refusal(401, "the token is wrong", {"WWW-Authenticate": "Bearer"})
