@@ -71,8 +71,11 @@ def prepare(options: Options) -> dict[str, Any]:
     split = split_pictures(reading.pictures, groups, options.val_share, options.seed, fixed)
     partial = options.out.with_name(options.out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    summary = _write(options, reading, split, partial)
-    partial.rename(options.out)
+    try:
+        summary = _write(options, reading, split, partial)
+        partial.rename(options.out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return summary
 
 

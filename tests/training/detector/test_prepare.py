@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -165,3 +166,21 @@ def test_the_command_tells_an_error_in_one_line(tmp_path: Path) -> None:
     assert answer.returncode == 65
     assert answer.stderr.startswith("error: ")
     assert "Traceback" not in answer.stderr
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """A limit on file sizes stands for the full disk: writing fails in the middle, as there."""
+    write_yolo(tmp_path / "set", 6)
+    command = [sys.executable, "-m", "detector_training.prepare", "--join", f"a=yolo:{tmp_path / 'set'}"]
+    answer = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)),
+    )
+    assert answer.returncode == 74, answer.stderr
+    assert "error: File too large" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
