@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +11,7 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from worker.errors import SourceUnreadable
@@ -36,34 +39,56 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Upright:
-    """How a coded picture of `width` x `height` px becomes upright: stretched to square pixels, then turned.
+    """How a coded picture of `width` x `height` px becomes upright: stretched to square pixels, mirrored, then turned.
 
     Attributes:
         width, height: size with square pixels, before turning.
         turns: quarter turns counter-clockwise, 0..3.
+        mirrored: left and right are exchanged, before turning.
     """
 
     width: int
     height: int
     turns: int
+    mirrored: bool = False
 
     @classmethod
-    def of(cls, width: int, height: int, pixel_aspect: Fraction | None, rotation: int) -> Upright:
-        """From the coded size, the pixel aspect (width / height of one pixel) and degrees counter-clockwise.
+    def of(cls, width: int, height: int, pixel_aspect: Fraction | None, matrix: bytes | None) -> Upright:
+        """From the coded size, the pixel aspect (width / height of one pixel) and the display matrix, if there is one.
 
         The narrower side is enlarged, so that no detail is lost. An aspect outside 1/4..4 is taken for damage.
         """
+        turns, mirrored = _orientation(matrix) if matrix is not None else (0, False)
         aspect = float(pixel_aspect) if pixel_aspect else 1.0
         if not 0.25 <= aspect <= 4.0:
             aspect = 1.0
         wide = round(width * aspect) if aspect > 1 else width
         high = round(height / aspect) if aspect < 1 else height
-        return cls(wide, high, round(rotation / 90) % 4)
+        return cls(wide, high, turns, mirrored)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the upright picture."""
         return (self.height, self.width) if self.turns % 2 else (self.width, self.height)
+
+    def applied(self, picture: Pixels) -> Pixels:
+        """A view of `picture`, coded way round, that is upright."""
+        seen = picture[:, ::-1] if self.mirrored else picture
+        return np.rot90(seen, self.turns) if self.turns else seen
+
+
+def _orientation(matrix: bytes) -> tuple[int, bool]:
+    """Quarter turns counter-clockwise, and whether the picture is mirrored before, of a display matrix.
+
+    The matrix is nine native int32 (libavutil/display.h): the point (x, y), y downwards, comes to
+    (a x + c y, b x + d y) with a, b, c, d its elements 0, 1, 3 and 4. Slanted pictures are turned to the nearest
+    quarter.
+    """
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    return round(math.atan2(-b, a) / (math.pi / 2)) % 4, mirrored
 
 
 class VideoPictures:
@@ -93,19 +118,19 @@ class VideoPictures:
             raise SourceUnreadable(f"pictures in {kind} cannot be converted ({error.strerror})") from None
 
     def _render(self, frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Pictures:
-        upright = Upright.of(frame.width, frame.height, pixel_aspect, frame.rotation)
+        upright = Upright.of(frame.width, frame.height, pixel_aspect, _display_matrix(frame))
         letterbox = Letterbox.fit(*upright.size, self._shapes, self._region)
         picture = small = None
         if self._keep_picture or self._region:
             full = self._bgr(self._to_picture, frame, (upright.width, upright.height), "BICUBIC")
-            whole = _turned(full, upright.turns)
+            whole = upright.applied(full)
             small = cut(whole, letterbox) if self._region else None
             picture = whole.copy() if self._keep_picture else None
         if small is None:
             inner = (letterbox.inner_width, letterbox.inner_height)
             width, height = inner[::-1] if upright.turns % 2 else inner
             method = "AREA" if width < upright.width else "BILINEAR"
-            small = _turned(self._bgr(self._to_input, frame, (width, height), method), upright.turns)
+            small = upright.applied(self._bgr(self._to_input, frame, (width, height), method))
         return Pictures(letterbox, padded(small, letterbox), self._luma(frame, upright), picture)
 
     def _bgr(self, reformatter: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int], method: str) -> Pixels:
@@ -116,7 +141,7 @@ class VideoPictures:
         luma = full_range_luma(frame, self._to_luma)
         if (upright.width, upright.height) != (frame.width, frame.height):
             luma = resized(luma, upright.width, upright.height)
-        return np.ascontiguousarray(_turned(luma, upright.turns))
+        return np.ascontiguousarray(upright.applied(luma))
 
 
 def full_range_luma(frame: av.VideoFrame, reformatter: VideoReformatter) -> Pixels:
@@ -176,5 +201,6 @@ def resized(picture: Pixels, width: int, height: int) -> Pixels:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
 
 
-def _turned(picture: Pixels, turns: int) -> Pixels:
-    return np.rot90(picture, turns) if turns else picture
+def _display_matrix(frame: av.VideoFrame) -> bytes | None:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    return bytes(data) if isinstance(data, SideData) else None
