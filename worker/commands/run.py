@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import cv2
+
 from worker import __version__
 from worker.assembly.house import House
 from worker.clock import SystemClock
@@ -30,6 +32,9 @@ def run(settings: Settings) -> None:
     Raises:
         WorkerError: why it could not start, or what ended it.
     """
+    # Every stream's thread resizes pictures of its own. OpenCV would spread each of these small jobs over as many threads
+    # as there are cores, all of which would wait for the cores that decoding and inference use.
+    cv2.setNumThreads(1)
     _check_purpose(settings)
     for stream in settings.own_streams:
         stream.check()
