@@ -9,8 +9,8 @@ _ENOUGH = 0.9
 """Share of the wanted frames that a stream must get: a worker that skips keeps its latency low."""
 _BUSY = 0.9
 _FULL = 0.85
-_CROWDED = 0.25
-"""Share of the machine that other programs take, from which they are named."""
+_STARVED = 0.6
+"""A core that is worked on for a second but runs for less than this share of it is taken by other programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,12 @@ class Step:
         worst_p95_ms: of the slowest stream.
         cores: cores of the machine.
         used: cores that the worker used.
-        others: cores that other programs used.
+        others: cores that other programs used (of the whole machine, which may be more than this container has).
         stages: seconds a second that frames spent in each stage, all streams together.
         inference_busy: share of the time in which the inference thread worked.
         waiting: records that waited to be published, at the end.
         memory_mb, memory_limit_mb: resident memory of the worker, and what there is for all.
+        on_cpu: the models run on the CPU.
     """
 
     streams: int
@@ -44,6 +45,7 @@ class Step:
     waiting: int
     memory_mb: float
     memory_limit_mb: float
+    on_cpu: bool = True
     stages: Mapping[str, float] = field(default_factory=dict)
 
     def holds(self, target_ms: float) -> bool:
@@ -81,8 +83,11 @@ def what_binds(step: Step) -> Bottleneck:
     if step.memory_mb > _FULL * step.memory_limit_mb:
         seen = f"the worker holds {step.memory_mb:.0f} of {step.memory_limit_mb:.0f} MB"
         return Bottleneck("memory", seen, "fewer streams, smaller pictures (the cameras' sub-streams), or more memory")
-    if step.others > _CROWDED * step.cores and step.used + step.others > _FULL * step.cores:
-        seen = f"other programs use {step.others:.1f} of {step.cores} cores, the worker {step.used:.1f}"
+    if step.on_cpu and step.used < _STARVED * step.inference_busy:
+        seen = (
+            f"inference had work {step.inference_busy:.0%} of the time, and the whole worker got {step.used:.2f} cores; "
+            f"others use {step.others:.1f}"
+        )
         return Bottleneck("other programs", seen, "measure again while the machine is quiet")
     if step.inference_busy > _BUSY and classify > detect:
         seen = f"inference is busy {step.inference_busy:.0%} of the time, classifying takes {classify:.0%}"

@@ -130,7 +130,9 @@ def show(console: Console, good: int, steps: Sequence[Step], target_ms: float) -
     wanted = steps[0].wanted_fps
     told = f"{good} stream{'' if good == 1 else 's'}" if good else "Not even one stream"
     verb = "holds" if good < 2 else "hold"
-    console.print(f"[bold]{told}[/bold] {verb} {wanted:g} frames a second with 95 % within {target_ms:.0f} ms.")
+    console.print(
+        f"[bold]{told}[/bold] {verb} {wanted:g} frames a second with 95 % within {target_ms:.0f} ms.", highlight=False
+    )
     broken = [step for step in steps if not step.holds(target_ms)]
     if not broken:
         console.print("More were not tried (--most).")

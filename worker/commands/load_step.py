@@ -64,7 +64,7 @@ def run_step(load: Load, streams: int) -> Step:
         if process.poll() is not None:
             raise StageDied(f"the worker ended by itself (code {process.returncode})")
         latencies = [_latencies_ms(client, _name(number), began, ended) for number in range(streams)]
-        memory_mb = _memory_mb(process.pid)
+        memory_mb, on_cpu = _memory_mb(process.pid), 'precision="fp16"' not in _metrics(port)
         client.close()
     span = ended - began
     used = _grown(before, after, "process_cpu_seconds_total") / span
@@ -83,6 +83,7 @@ def run_step(load: Load, streams: int) -> Step:
         waiting=int(after.get(("emotion_worker_publish_queue_records", ""), 0.0)),
         memory_mb=memory_mb,
         memory_limit_mb=_memory_limit_mb(),
+        on_cpu=on_cpu,
         stages={stage: _grown(before, after, "emotion_worker_stage_seconds_sum", stage) / span for stage in _STAGES},
     )
 
@@ -142,13 +143,17 @@ def _wait_for_all(process: subprocess.Popen[bytes], port: int, streams: int) -> 
     raise SourceError(f"only {published} of {streams} streams published anything within {_START_S:.0f} s")
 
 
+def _metrics(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
 def _scrape(port: int) -> dict[tuple[str, str], float]:
     """Samples by name and the value of their label `stream` or `stage`."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
     return {
         (sample.name, sample.labels.get("stream") or sample.labels.get("stage") or ""): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(_metrics(port))
         for sample in family.samples
     }
 
@@ -178,11 +183,10 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 
 def _machine_s() -> float:
-    """CPU seconds that all programs of this machine used so far, without those of low priority, which give way."""
+    """CPU seconds that all programs of this machine used so far (proc(5): all columns but idle and iowait)."""
     words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
-    user, _nice, system = (int(word) for word in words[1:4])
-    irq, soft_irq = (int(word) for word in words[6:8])
-    return (user + system + irq + soft_irq) / float(os.sysconf("SC_CLK_TCK"))
+    busy = [int(word) for place, word in enumerate(words[1:8], 1) if place not in (4, 5)]
+    return sum(busy) / float(os.sysconf("SC_CLK_TCK"))
 
 
 def _memory_mb(process: int) -> float:

@@ -49,7 +49,8 @@ def test_holding_needs_the_frames_as_well_as_the_time() -> None:
         ({"used": 3.9, "stages": {"decode": 2.6, "convert": 0.4, "detect": 0.5}}, "decoding"),
         ({"waiting": 900}, "publishing"),
         ({"memory_mb": 15000}, "memory"),
-        ({"used": 1.5, "others": 2.4, "inference_busy": 0.99}, "other programs"),
+        ({"used": 0.3, "others": 2.4, "inference_busy": 0.99}, "other programs"),
+        ({"used": 0.3, "on_cpu": False, "inference_busy": 0.99}, "the detector"),
         ({}, "no single part"),
     ],
 )
