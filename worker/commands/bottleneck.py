@@ -85,8 +85,8 @@ def what_binds(step: Step) -> Bottleneck:
         return Bottleneck("memory", seen, "fewer streams, smaller pictures (the cameras' sub-streams), or more memory")
     if step.on_cpu and step.used < _STARVED * step.inference_busy:
         seen = (
-            f"inference had work {step.inference_busy:.0%} of the time, and the whole worker got {step.used:.2f} cores; "
-            f"others use {step.others:.1f}"
+            f"inference had work {step.inference_busy:.0%} of the time, and the whole worker got {step.used:.2f} "
+            f"cores; others use {step.others:.1f}"
         )
         return Bottleneck("other programs", seen, "measure again while the machine is quiet")
     if step.inference_busy > _BUSY and classify > detect:

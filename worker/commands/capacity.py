@@ -55,7 +55,7 @@ def capacity(
     with tempfile.TemporaryDirectory(prefix="emotion-capacity-") as scratch:
         folder = Path(scratch)
         with quiet.status("preparing the clip ..."):
-            clip = _clip(source, folder)
+            clip = clip_of(source, folder)
             fps = look_at(SourceOptions("capacity", str(clip), live=False), _LOOK_S, 1).fps or 25.0
         load = Load(clip, fps, max_fps, seconds, backend, folder)
 
@@ -77,8 +77,13 @@ def _milliseconds(target: str) -> float:
         raise SettingsError(f"--target {target}: write a duration such as 500ms or 2s") from None
 
 
-def _clip(source: str | None, folder: Path) -> Path:
-    """A file that can be played in a loop."""
+def clip_of(source: str | None, folder: Path) -> Path:
+    """A file that can be played in a loop: the source itself, ten seconds of a camera, or the demo's clip.
+
+    Raises:
+        SettingsError: it is a picture.
+        SourceError: the camera cannot be read.
+    """
     if source is None:
         path = folder / "demo.mp4"
         make_video(HALL._replace(seconds=6), path)
