@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from worker.frame import State
+from worker.web.answers import problems
 
 Verdict = tuple[bool, Sequence[str]]
 """Whether all is well, and what is not (also told where it is not grave)."""
@@ -45,6 +47,29 @@ def readiness(*, models_warm: bool, redis_up: bool, room: bool, streams: Mapping
     if streams and all(state is State.FAILED for state in streams.values()):
         reasons.append("every stream has failed")
     return not reasons, reasons
+
+
+class HealthAnswer(BaseModel):
+    """The three questions at once; always answered with 200."""
+
+    live: bool
+    ready: bool
+    started: bool
+    reasons: list[str]
+    """What is not well, also where it is not grave."""
+
+
+def health_summary(health: Health) -> APIRouter:
+    """The same for people and programs that read the API; probes ask the three paths themselves."""
+    router = APIRouter(prefix="/api/v1", tags=["live"])
+
+    @router.get("/health", summary="Whether the worker is well", response_model=HealthAnswer, responses=problems())
+    def summary() -> HealthAnswer:
+        live, ready, started = health.live(), health.ready(), health.started()
+        reasons = list(dict.fromkeys([*live[1], *ready[1], *started[1]]))
+        return HealthAnswer(live=live[0], ready=ready[0], started=started[0], reasons=reasons)
+
+    return router
 
 
 def health_routes(health: Health) -> APIRouter:

@@ -18,7 +18,7 @@ from worker.errors import PortError
 from worker.web.answers import answer_plainly
 from worker.web.desks import Desks
 from worker.web.guard import OPEN_PATHS, Guard, SecurityHeaders
-from worker.web.health import Health, health_routes
+from worker.web.health import Health, health_routes, health_summary
 from worker.web.limits import Limits, Rate
 from worker.web.live import live_routes
 from worker.web.openapi import add_openapi
@@ -68,7 +68,7 @@ def create_app(
         return Response(encode(registry), media_type=content_type)
 
     app.add_api_route("/metrics", metrics, methods=["GET", "HEAD"], include_in_schema=False)
-    routers = [page_routes(home), photo_routes(desks), session_routes(keys)]
+    routers = [page_routes(home), health_summary(health), photo_routes(desks), session_routes(keys)]
     if home == "live":
         routers += [live_routes(desks), stream_routes(desks), change_routes(desks)]
     for router in routers:

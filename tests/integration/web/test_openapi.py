@@ -48,6 +48,7 @@ def test_the_document_names_every_operation(client: httpx.Client) -> None:
     operations = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert operations == {
         "GET /api/v1/live",
+        "GET /api/v1/health",
         "GET /api/v1/settings",
         "GET /api/v1/streams",
         "POST /api/v1/streams",

@@ -114,3 +114,9 @@ def test_a_body_that_is_too_large_is_refused_also_when_it_does_not_say_so() -> N
         answer = client.post("/api/v1/streams", content=(b" " * 10_000 for _ in range(10)), headers=json_head)
         assert answer.status_code == 413
         assert answer.json() == {"error": "this is too large: at most 64 KiB"}
+
+
+def test_health_in_the_api_says_what_is_not_well() -> None:
+    with port() as client:
+        answer = client.get("/api/v1/health").json()
+        assert answer == {"live": True, "ready": False, "started": False, "reasons": ["models are not warm yet"]}
