@@ -35,7 +35,7 @@ from worker.models.nets.yolo11 import class_width_of
 PRECISION = 0.95
 """Share of right detections, after ignores, that the working threshold is chosen for."""
 NMS_IOU = 0.5
-"""Of 0.45, 0.5, 0.6 and 0.7 the best on the validation pictures (crowds of WIDER FACE lose 1 point at 0.7)."""
+"""The middle between crowds and couples on the validation pictures; README.md has the figures of 0.45 to 0.7."""
 GMAC = {64: 1.893, 80: 1.944}
 """Of YOLO11n with one class at 640x384, by the width of its class branch."""
 KEPT = ("AP40", "AP50", "AP75", "AP50_95", "recall", "false_per_image", "images", "boxes", "by_size", "intervals")
