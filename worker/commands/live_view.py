@@ -70,6 +70,8 @@ class LiveView:
         if isinstance(record, schema.StatusRecord):
             stream.state = record.state
             return
+        if stream.state == "connecting":
+            stream.state = "live"  # the change itself was told before we listened
         stream.events += 1
         stream.arrivals.append(stream.heard)
         stream.faces = record.faces

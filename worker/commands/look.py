@@ -91,6 +91,21 @@ class Look:
         return 8 * self.bytes / span if span > 0 else None
 
     @property
+    def clock_drift(self) -> tuple[float, float] | None:
+        """(seconds that the camera's clock moved against ours, within so many seconds); None: too short to say.
+
+        A picture that we come to late makes the camera's clock seem behind, never ahead: the largest offset of each
+        half of the time is the least disturbed.
+        """
+        middle = len(self.clock_offsets) // 2
+        if middle < 3:
+            return None
+        first, second = (
+            max(part, key=lambda pair: pair[1]) for part in (self.clock_offsets[:middle], self.clock_offsets[middle:])
+        )
+        return second[1] - first[1], second[0] - first[0]
+
+    @property
     def decode_ms(self) -> float:
         """CPU milliseconds to decode a frame."""
         return 1000 * self.decode_s / max(1, self.frames)

@@ -128,9 +128,12 @@ def _clock(look: Look) -> str:
         return "none: a file"
     if not look.clock_offsets:
         return "not told (no RTCP sender report so far): arrival times are used"
-    (first, before), (last, now) = look.clock_offsets[0], look.clock_offsets[-1]
-    moved = f", moved {1000 * (now - before):+.0f} ms in {last - first:.0f} s" if last - first > 1 else ""
-    return f"told by RTCP, {now:+.3f} s against this machine's{moved}"
+    offset = max(offset for _, offset in look.clock_offsets)
+    told = f"told by RTCP, {offset:+.3f} s against this machine's"
+    if look.clock_drift is None:
+        return f"{told} (watch for longer to see it move)"
+    moved, seconds = look.clock_drift
+    return f"{told}, moved {1000 * moved:+.0f} ms in {seconds:.0f} s"
 
 
 def hardware(codec: str) -> str:
@@ -197,7 +200,8 @@ def facts(url: str, look: Look | None, judgement: Judgement | None, error: str |
         "interlaced": bool(look.interlaced),
         "damaged": look.damaged,
         "first_picture_s": look.first_frame_s,
-        "clock_offset_s": look.clock_offsets[-1][1] if look.clock_offsets else None,
+        "clock_offset_s": max((offset for _, offset in look.clock_offsets), default=None),
+        "clock_drift_s": None if look.clock_drift is None else look.clock_drift[0],
         "hardware_decode": hardware(look.codec),
         "pictures": len(look.samples),
         "faces": [

@@ -75,3 +75,11 @@ def test_bars_of_one_stream_keep_what_was_read_before() -> None:
     assert " 70%" in text
     bars.add(camera.frame())
     assert "fear" not in shown(bars.drawn())
+
+
+def test_a_stream_whose_state_was_told_long_ago_is_live_by_its_frames() -> None:
+    view, camera = lobby()
+    view.add(camera.frame(face("happiness")))
+    text = shown(view.table())
+    assert "live" in text
+    assert "happiness" in text

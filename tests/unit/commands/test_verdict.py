@@ -33,6 +33,16 @@ def test_a_burst_at_the_beginning_does_not_count() -> None:
     assert look.fps == pytest.approx(10.0)
 
 
+def test_a_clock_that_runs_fast_is_told_from_pictures_that_come_late() -> None:
+    look = camera()
+    assert look.clock_drift is None
+    late = (0.0, 0.3, 0.0, 0.5, 0.2, 0.0, 0.4, 0.0)
+    look.clock_offsets = [(float(at), 0.1 + 0.001 * at - late[at % 8]) for at in range(40)]
+    assert look.clock_drift is not None
+    moved, seconds = look.clock_drift
+    assert moved == pytest.approx(0.001 * seconds)
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
