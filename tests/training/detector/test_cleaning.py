@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detector_training.cleaning import clean, cut_negatives
-from detector_training.detectors import Seen
+from detector_training.detectors import Seen, read_picture
 from detector_training.formats import read_yolo
 from detector_training.pictures import Boxes, Picture, as_boxes
 from detector_training.tight import Affine, Tightener
@@ -65,7 +65,7 @@ def test_negative_tiles_hold_no_face_and_repeat(tmp_path: Path) -> None:
     write_yolo(tmp_path / "set", 12)
     pictures = read_yolo("set", tmp_path / "set").pictures
     for one in pictures:
-        cv2.imwrite(str(one.path), np.asarray(cv2.resize(cv2.imread(str(one.path)), (640, 480))))
+        cv2.imwrite(str(one.path), np.asarray(cv2.resize(read_picture(one.path), (640, 480))))
     pictures = read_yolo("set", tmp_path / "set").pictures
     tiles = cut_negatives(pictures, [Teacher()], 5, tmp_path / "a", seed=1)
     assert 0 < len(tiles) <= 5

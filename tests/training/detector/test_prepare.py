@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from detector_training.copies import group_copies, listed_name, near_pairs
+from detector_training.detectors import read_picture
 from detector_training.errors import DataError
 from detector_training.formats import read_yolo
 from detector_training.pictures import Picture, as_boxes
@@ -28,9 +29,9 @@ def pictures(tmp_path: Path) -> list[Picture]:
     """20 pictures; p03 comes again mirrored and compressed as p20, p05 smaller as p21."""
     write_yolo(tmp_path / "set", 20)
     images = tmp_path / "set" / "images"
-    mirrored = np.ascontiguousarray(cv2.imread(str(images / "p03.png"))[:, ::-1])
+    mirrored = np.ascontiguousarray(read_picture(images / "p03.png")[:, ::-1])
     cv2.imwrite(str(images / "p20.jpg"), mirrored, [cv2.IMWRITE_JPEG_QUALITY, 40])
-    cv2.imwrite(str(images / "p21.png"), cv2.resize(cv2.imread(str(images / "p05.png")), (160, 120)))
+    cv2.imwrite(str(images / "p21.png"), cv2.resize(read_picture(images / "p05.png"), (160, 120)))
     return read_yolo("set", tmp_path / "set").pictures
 
 
