@@ -54,15 +54,23 @@ def test_the_temperature_undoes_a_sharpening(random_case: tuple[np.ndarray, np.n
     assert measure.fit_temperature(logits * 2.0, labels) == pytest.approx(2.0, rel=0.05)
 
 
-def test_the_threshold_keeps_what_is_right_often_enough() -> None:
+def test_the_threshold_lies_where_half_are_right() -> None:
+    generator = np.random.default_rng(2)
+    confidence = generator.uniform(0.3, 0.99, 6000)
+    probabilities = np.stack([confidence, *[(1 - confidence) / 6] * 6], axis=1)
+    labels = (generator.uniform(size=6000) > confidence).astype(np.int64)
+    threshold, coverage = measure.threshold_for(probabilities, labels, 0.5)
+    assert threshold == pytest.approx(0.5, abs=0.05)
+    assert coverage == (confidence >= threshold).mean()
+    assert measure.threshold_for(probabilities, np.zeros(6000, np.int64), 0.5) == (0.0, 1.0)
+
+
+def test_accuracy_of_the_surest_share() -> None:
     confidence = np.linspace(0.99, 0.51, 100)
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
     labels = np.array([0] * 60 + [1] * 40)  # right until the 60th
-    threshold, coverage = measure.threshold_for(probabilities, labels, 0.8)
-    kept = confidence >= threshold
-    assert kept.mean() == coverage == 0.75
-    assert (labels[kept] == 0).mean() == pytest.approx(0.8)
     assert measure.selective_accuracy(probabilities, labels, 0.6) == 1.0
+    assert measure.selective_accuracy(probabilities, labels, 0.75) == pytest.approx(0.8)
 
 
 def test_the_interval_holds_the_mean_and_narrows() -> None:
