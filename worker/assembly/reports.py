@@ -121,10 +121,20 @@ def source_report(metrics: Metrics, states: StreamStates, clock: Clock, live: bo
         gap=gap,
         restarted=metrics.restarted,
         frame_seen=metrics.frame_seen,
+        behind=_behind,
         stuck=metrics.stuck,
         stage=stage,
         camera_clock_offset=metrics.camera_clock_offset,
         fault=fault,
+    )
+
+
+def _behind(stream: str, seconds: float) -> None:
+    _log.warning(
+        "stream %s is read %.1f s late (decoding or the network does not keep up): only key frames are decoded until "
+        "that is made good",
+        stream,
+        seconds,
     )
 
 

@@ -32,8 +32,8 @@ def run(settings: Settings) -> None:
     Raises:
         WorkerError: why it could not start, or what ended it.
     """
-    # Every stream's thread resizes pictures of its own. OpenCV would spread each of these small jobs over as many threads
-    # as there are cores, all of which would wait for the cores that decoding and inference use.
+    # Every stream's thread resizes pictures of its own. OpenCV would spread each of these small jobs over as many
+    # threads as there are cores, all of which would wait for the cores that decoding and inference use.
     cv2.setNumThreads(1)
     _check_purpose(settings)
     for stream in settings.own_streams:

@@ -24,6 +24,8 @@ class SourceReport:
         gap: (stream, cause) a gap was told.
         restarted: (stream, cause) the source is opened again after the first time; cause is one of RESTART_CAUSES.
         frame_seen: (stream, wall seconds, monotonic seconds) time of the newest decoded frame.
+        behind: (stream, seconds) packets are read that much later than they could be: until the reader has caught up,
+            only key frames are decoded.
         stuck: (stream) a thread did not return from the video library and was abandoned.
         stage: (name, seconds) time spent on a frame; name is `decode` or `convert`.
         camera_clock_offset: (stream, seconds) the camera's clock minus ours.
@@ -38,6 +40,7 @@ class SourceReport:
     gap: Callable[[str, GapCause], None] = _ignore
     restarted: Callable[[str, str], None] = _ignore
     frame_seen: Callable[[str, float, float], None] = _ignore
+    behind: Callable[[str, float], None] = _ignore
     stuck: Callable[[str], None] = _ignore
     stage: Callable[[str, float], None] = _ignore
     camera_clock_offset: Callable[[str, float], None] = _ignore

@@ -14,6 +14,7 @@ from av.stream import Disposition
 
 from worker.errors import SourceUnreadable
 from worker.redact import redact
+from worker.sources.backlog import Backlog
 from worker.sources.camera_clock import CameraClock
 from worker.sources.decoded import Decoded
 from worker.sources.opening import open_container, translated
@@ -43,6 +44,8 @@ class Video:
             raise
         self._clock = CameraClock()
         self._pictures = VideoPictures(options.shapes, options.keep_picture, options.region)
+        paced_by_camera = is_live(options.url) and not self.has_end and not self.comes_in_bursts
+        self._backlog = Backlog(partial(report.behind, options.stream)) if paced_by_camera else None
         self._packets = 0
         self._latest_s = 0.0
         self._last_damaged = False
@@ -80,6 +83,8 @@ class Video:
         for packet in self._demuxed():
             if beat is not None:
                 beat()
+            if not self._wanted(packet):
+                continue
             for item in self._decode(packet):
                 decoded += 1
                 yield item
@@ -119,6 +124,14 @@ class Video:
                 waited = time.monotonic() - asked
                 raise translated(error, self._options, waited, self._options.read_timeout_s) from None
             raise SourceUnreadable(f"{redact(self._options.url)}: damaged: it cannot be read on from here") from None
+
+    def _wanted(self, packet: av.Packet[av.VideoStream]) -> bool:
+        """Whether there is time to decode the packet."""
+        if self._backlog is None or not packet.size:
+            return True
+        stamp = packet.pts if packet.dts is None else packet.dts
+        media_s = None if stamp is None else float(stamp * packet.time_base)
+        return self._backlog.wants(media_s, time.monotonic(), packet.is_keyframe)
 
     def _decode(self, packet: av.Packet[av.VideoStream]) -> Iterator[Decoded]:
         self._clock.see(packet)

@@ -54,6 +54,7 @@ class Watching:
     seen: Recording
     restarts: list[str]
     stuck: list[str]
+    behind: list[float]
 
 
 @pytest.fixture
@@ -69,14 +70,16 @@ def watch() -> Iterator[Callable[..., Watching]]:
         seen = Recording()
         restarts: list[str] = []
         stuck: list[str] = []
+        behind: list[float] = []
         report = SourceReport(
             restarted=lambda _, cause: restarts.append(cause),
             stuck=stuck.append,
+            behind=lambda _, seconds: behind.append(seconds),
             fault=lambda _, error: faults.append(error),
         )
         chosen: dict[str, Any] = {"live": True, "open_timeout_s": 3.0, "read_timeout_s": 2.0} | options
         source = SourceThread(SourceOptions("cam", url, **chosen), seen, SystemClock(), report)
-        started.append(Watching(source, seen, restarts, stuck))
+        started.append(Watching(source, seen, restarts, stuck, behind))
         source.start()
         return started[-1]
 

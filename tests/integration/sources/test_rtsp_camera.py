@@ -237,3 +237,27 @@ def test_thirty_reconnects_leak_nothing(watch: Watch, counter_clip: Path, monkey
     assert after.threads <= before.threads + 3
     assert after.bytes <= before.bytes + 30 * 2**20
     assert len(cam.seen.changes) == len({(change.run, change.state) for change in cam.seen.changes})
+
+
+def test_who_cannot_keep_up_with_a_camera_skips_to_its_present(watch: Watch, counter_clip: Path) -> None:
+    """A reader that is held up for 0.2 s at each frame of 25 a second would be 4 s late after 5 s, and stay so."""
+    with Camera(counter_clip) as camera:
+        cam = watch(camera.url)
+        cam.seen.until(lambda: len(cam.seen.frames) >= 30)
+        cam.seen.slowness_s = 0.2
+        cam.seen.until(lambda: len(cam.behind) == 1, 30)
+        cam.seen.slowness_s = 0.0
+        count = len(cam.seen.frames)
+        cam.seen.until(lambda: len(cam.seen.frames) >= count + 60)
+        cam.source.stop(2)
+    assert 2.0 < cam.behind[0] < 4.0
+    frames, numbers = cam.seen.frames, cam.seen.numbers()
+    steps = [(b - a) % 100 for a, b in pairwise(numbers)]
+    assert consecutive(numbers[:count])
+    assert sum(step - 1 for step in steps) > 25, "what lay in the buffers was not decoded"
+    assert set(steps[-30:]) == {1}, "it reads every frame again"
+    delays = [frame.arrived - (frame.pts_s or 0.0) for frame in frames]
+    assert max(delays) - min(delays[20:]) < 5
+    assert delays[-1] - min(delays[20:]) < 1.5
+    assert cam.seen.states == [State.CONNECTING, State.LIVE, State.STOPPED]
+    assert [frame.index for frame in frames] == list(range(len(frames)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from tests.unit.sources.counter import number_of
@@ -10,14 +11,16 @@ from worker.frame import Frame, Gap, Notice, State, StateChange
 
 
 class Recording:
-    """Keeps everything; `until` waits for what a test needs to see."""
+    """Keeps everything; `until` waits for what a test needs to see. Each frame holds its source up `slowness_s`."""
 
     def __init__(self) -> None:
         self.items: list[Frame | Notice] = []
         self.closed = False
+        self.slowness_s = 0.0
         self._changed = threading.Condition()
 
     def frame(self, frame: Frame) -> bool:
+        time.sleep(self.slowness_s)
         with self._changed:
             if self.closed:
                 return False
