@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 PIP_INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
-SOURCES := worker detector_training classifier_training tests benchmarks deploy
+SOURCES := worker detector_training classifier_training tests benchmarks deploy examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run-demo test test-base lint types contracts gpu-check lock clean

@@ -35,6 +35,7 @@ def test_it_measures_the_real_worker(door_video: Path) -> None:
         (["nowhere.mp4"], 66, "nowhere.mp4"),
         (["--target", "soon"], 78, "500ms"),
         (["face.jpg"], 78, "pictures"),
+        (["--backend", "abacus"], 78, "openvino"),
         (["rtsp://u:hunter2@127.0.0.1:1/x"], 66, "refused"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import typer
 
 from worker.cli import COMMANDS
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 TEXT = (DOCS / "commands.md").read_text()
 SECTIONS = {
     name: body for name, body in re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", TEXT, flags=re.MULTILINE | re.DOTALL)
@@ -35,6 +37,24 @@ def test_every_command_has_its_section() -> None:
 def test_a_section_has_every_option_and_none_that_does_not_exist(name: str) -> None:
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", SECTIONS[name]))
     assert written == options(name)
+
+
+def shown_commands() -> list[tuple[str, str]]:
+    """(document, command line) for each `emotion-worker ...` in a shell block of any document."""
+    documents = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+    return [
+        (str(path.relative_to(ROOT)), line)
+        for path in documents
+        for block in re.findall(r"```sh\n(.*?)```", path.read_text(), flags=re.DOTALL)
+        for line in re.findall(r"^(?:\$ )?emotion-worker (.*?)(?:\s+#.*)?$", block, flags=re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize(("document", "line"), shown_commands())
+def test_shown_commands_exist_with_their_options(document: str, line: str) -> None:
+    name, *words = [word for word in shlex.split(line.partition("|")[0].partition(">")[0]) if word != "--debug"]
+    assert name in COMMANDS, document
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options(name), document
 
 
 def test_the_pictures_are_there() -> None:

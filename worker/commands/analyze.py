@@ -22,6 +22,7 @@ from worker.assembly.study import Author
 from worker.assembly.workshop import Workshop, open_workshop
 from worker.clock import SystemClock
 from worker.commands.annotated import AnnotatedVideo, Annotator, write_picture
+from worker.commands.chosen_models import chosen_models
 from worker.commands.extras import Extras, check_differ
 from worker.commands.summary import PhotoSummary, Summary
 from worker.errors import OutputError, SettingsError, SourceError
@@ -29,8 +30,6 @@ from worker.events import schema
 from worker.frame import Frame, Pixels
 from worker.publish.file_writer import JsonlFile
 from worker.redact import redact
-from worker.settings import ModelsSettings
-from worker.settings.values import SHIPPED
 from worker.sources.file_frames import run_id
 from worker.sources.options import SourceOptions, is_live, is_pictures
 from worker.sources.photos import photo_paths
@@ -68,32 +67,20 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
         WorkerError: a source could not be read (what could be is in the output), or the output could not be written.
     """
     sources = [source for clip in clips for source in _sources(clip)]
-    models = ModelsSettings.model_validate(
-        {
-            "detector": detector or SHIPPED / "detector",
-            "classifier": classifier or SHIPPED / "classifier",
-            "backend": backend,
-        }
-    )
+    models = chosen_models(detector, classifier, backend)
     began = None if start_time is None else start_time.replace(tzinfo=start_time.tzinfo or UTC).timestamp()
     check_differ({"--out": out, "--video": video, "--csv": csv, "--timeline": timeline, "--report": report})
     workshop = open_workshop(models)
-    console = Console(stderr=True)
     sink = JsonlFile(out, SystemClock(), whole=True)
-    extras = None
-    try:
+    with ExitStack() as unfinished:
+        unfinished.callback(sink.discard)
         extras = Extras(csv, timeline, report, len(sources) > 1)
-        job = _Job(workshop, sink, video, began, console, extras)
-        with job.progress:
-            for source in sources:
-                job.read(source)
+        unfinished.callback(extras.discard)
+        job = _Job(workshop, sink, video, began, Console(stderr=True), extras)
+        job.read_all(sources)
         sink.finish()
         extras.finish(job.failures, workshop.names())
-    except BaseException:
-        sink.discard()
-        if extras is not None:
-            extras.discard()
-        raise
+        unfinished.pop_all()
     job.tell(out)
     if job.failures:
         raise SourceError("\n".join(job.failures))
@@ -141,8 +128,13 @@ class _Job:
             console=console,
         )
 
-    def read(self, clip: Path) -> None:
-        """Analyse one source."""
+    def read_all(self, sources: Sequence[Path]) -> None:
+        """Analyse one source after another. What cannot be read is told in `failures`."""
+        with self.progress:
+            for source in sources:
+                self._read(source)
+
+    def _read(self, clip: Path) -> None:
         self._annotator = Annotator()
         if is_pictures(str(clip)):
             photo = PhotoSummary(clip.name)

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.commands.bottleneck import Step, search, what_binds
+from worker.commands.chosen_models import chosen_backend
 from worker.commands.load_step import Load, run_step
 from worker.commands.look import look_at
 from worker.demo.cameras import HALL, make_video
@@ -50,14 +51,14 @@ def capacity(
     Raises:
         WorkerError: the source cannot be read, or the worker could not run.
     """
-    target_ms = _milliseconds(target)
+    target_ms, runtime = _milliseconds(target), chosen_backend(backend)
     quiet = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="emotion-capacity-") as scratch:
         folder = Path(scratch)
         with quiet.status("preparing the clip ..."):
             clip = clip_of(source, folder)
             fps = look_at(SourceOptions("capacity", str(clip), live=False), _LOOK_S, 1).fps or 25.0
-        load = Load(clip, fps, max_fps, seconds, backend, folder)
+        load = Load(clip, fps, max_fps, seconds, runtime, folder)
 
         def measure(streams: int) -> Step:
             with quiet.status(f"{streams} stream{'' if streams == 1 else 's'} for {seconds:g} s ..."):

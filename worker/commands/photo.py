@@ -12,8 +12,8 @@ from rich.console import Console
 
 from worker.assembly.photo_house import PhotoHouse
 from worker.clock import SystemClock
-from worker.settings import ModelsSettings, Settings, WebSettings
-from worker.settings.values import SHIPPED
+from worker.commands.chosen_models import chosen_models
+from worker.settings import Settings, WebSettings
 
 
 def photo(
@@ -27,12 +27,7 @@ def photo(
     Raises:
         WorkerError: the port cannot be had, or a model cannot be loaded.
     """
-    models = {
-        "detector": detector or SHIPPED / "detector",
-        "classifier": classifier or SHIPPED / "classifier",
-        "backend": backend,
-    }
-    settings = Settings(models=ModelsSettings.model_validate(models), web=WebSettings(port=port))
+    settings = Settings(models=chosen_models(detector, classifier, backend), web=WebSettings(port=port))
     console = Console()
     with console.status("loading the models ..."):
         house = PhotoHouse(settings, SystemClock())

@@ -121,7 +121,7 @@ def _lead(story: Story) -> str:
 
 
 def _row(track: TrackStory) -> str:
-    first, last = track.moments[0], track.moments[-1]
+    came, left = track.span
     seconds, seen = track.seconds(), max(track.seen_s, 1e-6)
     bar = "".join(
         f'<span style="width:{100 * span / seen:.2f}%;background:{_css(name)}" title="{name} {span:.1f} s"></span>'
@@ -134,13 +134,13 @@ def _row(track: TrackStory) -> str:
     told = "; ".join(words) or "nothing could be said"
     return (
         f'<tr><td class="face">{_face(track)}</td><td>#{track.number}</td>'
-        f"<td>{first.at_s:.1f} to {last.at_s + last.lasts_s:.1f} s</td>"
+        f"<td>{came:.1f} to {left:.1f} s</td>"
         f'<td><div class="bar">{bar}</div><div class="words">{told}</div></td></tr>'
     )
 
 
 def _photo_row(track: TrackStory) -> str:
-    moment = track.moments[0]
+    moment = next(track.moments)
     if moment.probabilities is None:
         told = f"nothing: {_REASONS.get(moment.abstained or '', 'it was not looked at')}"
         return f'<tr><td class="face">{_face(track)}</td><td>#{track.number}</td><td>{told}</td></tr>'

@@ -28,7 +28,7 @@ _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 def draw_timeline(story: Story) -> Pixels:
     """The picture, (height, 1400, 3) uint8 BGR, of the twelve tracks that were seen longest."""
     tracks = sorted(story.lasting(), key=lambda track: -track.seen_s)[:_MOST_TRACKS]
-    tracks.sort(key=lambda track: (track.moments[0].at_s, track.number))
+    tracks.sort(key=lambda track: (track.span[0], track.number))
     height = _HEAD + max(1, len(tracks)) * _LANE + _FOOT
     picture = np.full((height, WIDTH, 3), _PAPER, np.uint8)
     seconds = max(story.seconds, 1e-3)
