@@ -150,7 +150,8 @@ function showPreview(card, stream) {
     card.querySelector("header").after(picture);
   }
   const box = card.getBoundingClientRect();
-  if (picture.dataset.waits || box.bottom < 0 || box.top > innerHeight) return; // only what is looked at
+  const unseen = box.bottom < 0 || box.top > innerHeight;
+  if (picture.dataset.waits || (unseen && picture.src)) return; // after the first, only what is looked at
   picture.dataset.waits = "yes";
   picture.src = `/api/v1/streams/${stream.id}/preview.jpg?at=${Date.now()}`;
 }
