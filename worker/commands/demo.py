@@ -172,7 +172,7 @@ def _headline(streams: dict[str, str], own: bool, server: str, port: int) -> Tex
     text = Text("emotion-worker demo", style="bold")
     text.append(f"\ncameras  {cameras}", style="not bold")
     text.append(f"\nRedis    {redact(server)}, streams emotion:{{NAME}}:events", style="not bold")
-    text.append(f"\nmetrics  http://127.0.0.1:{port}/metrics\n", style="not bold")
+    text.append(f"\npage     http://127.0.0.1:{port}/ (metrics at /metrics)\n", style="not bold")
     return text
 
 

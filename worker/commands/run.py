@@ -48,7 +48,7 @@ def run(settings: Settings) -> None:
                 "emotion-worker %s is up: %d streams%s",
                 __version__,
                 len(settings.own_streams),
-                "" if house.port is None else f", metrics and health on port {house.port}",
+                "" if house.port is None else f", page, metrics and health on port {house.port}",
             )
             house.wait()
         except WorkerError as told:
