@@ -1,17 +1,17 @@
-"""Figures of a classifier from its probabilities: accuracy, calibration, abstention, uncertainty. Pure numpy."""
+"""Figures of a classifier from its probabilities: accuracy, calibration, abstention, uncertainty."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.int64]
 
 BINS = 15
 _BOOTSTRAP_DRAWS = 1000
-_WINDOW = 200
 _TEMPERATURES = np.geomspace(0.25, 4.0, 401)
 
 
@@ -99,18 +99,16 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
 
 
 def threshold_for(probabilities: Floats, labels: Labels, wanted: float) -> tuple[float, float]:
-    """The confidence above which faces are right in more than `wanted`, and the share of faces that reach it.
+    """The confidence from which on faces are named rightly in the share `wanted`, and the share of faces that reach it.
 
-    Accuracy is taken over windows of 200 neighbours in confidence (fewer where there are fewer faces); the threshold is
-    the middle of the last window that is too poor, 0 where none is.
+    Accuracy as a function of confidence is the isotonic fit to the faces (rising, otherwise free); 1.0 where it never
+    reaches `wanted`.
     """
     confidence = probabilities.max(axis=1)
-    order = np.argsort(confidence, kind="stable")
-    right = (probabilities.argmax(axis=1) == labels)[order]
-    window = min(_WINDOW, len(right))
-    local = np.convolve(right, np.full(window, 1.0 / window), mode="valid")
-    poor = np.flatnonzero(local < wanted)
-    threshold = float(confidence[order][poor[-1] + window // 2]) if len(poor) else 0.0
+    right = probabilities.argmax(axis=1) == labels
+    fitted = IsotonicRegression().fit(confidence, right.astype(float)).predict(confidence)
+    enough = confidence[fitted >= wanted]
+    threshold = float(enough.min()) if len(enough) else 1.0
     return threshold, float((confidence >= threshold).mean())
 
 

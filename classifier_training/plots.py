@@ -72,7 +72,8 @@ def write_curves(path: Path, history: Sequence[dict[str, float]]) -> None:
     epochs = [entry["epoch"] for entry in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5))
     left.plot(epochs, [entry["loss"] for entry in history], label="training, with auxiliary terms")
-    right.plot(epochs, [entry.get("train_accuracy", np.nan) for entry in history], label="training, augmented")
+    if "train_accuracy" in history[0]:
+        right.plot(epochs, [entry["train_accuracy"] for entry in history], label="training, augmented")
     if "holdout_nll" in history[0]:
         left.plot(epochs, [entry["holdout_nll"] for entry in history], label="hold-out")
         right.plot(epochs, [entry["holdout_accuracy"] for entry in history], label="hold-out")
