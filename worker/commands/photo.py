@@ -32,7 +32,8 @@ def photo(
     with console.status("loading the models ..."):
         house = PhotoHouse(settings, SystemClock())
         house.start()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job is born with SIGINT ignored
+        signal.signal(number, _interrupt)
     console.print(
         f"open [bold]http://127.0.0.1:{house.port}/photo[/bold] in your browser (Ctrl-C ends)", highlight=False
     )
@@ -45,5 +46,5 @@ def photo(
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends it like Ctrl-C."""
+    """Both signals end it in order."""
     raise KeyboardInterrupt
