@@ -104,6 +104,8 @@ class VideoPictures:
         self._to_input = VideoReformatter()
         self._to_luma = VideoReformatter()
         self._to_picture = VideoReformatter()
+        self._rotation: int | None = None
+        self._matrix: bytes | None = None
 
     def render(self, frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Pictures:
         """The frame's pictures, all copies: the decoder may reuse the frame's memory afterwards.
@@ -118,7 +120,7 @@ class VideoPictures:
             raise SourceUnreadable(f"pictures in {kind} cannot be converted ({error.strerror})") from None
 
     def _render(self, frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Pictures:
-        upright = Upright.of(frame.width, frame.height, pixel_aspect, _display_matrix(frame))
+        upright = Upright.of(frame.width, frame.height, pixel_aspect, self._display_matrix(frame))
         letterbox = Letterbox.fit(*upright.size, self._shapes, self._region)
         picture = small = None
         if self._keep_picture or self._region:
@@ -132,6 +134,18 @@ class VideoPictures:
             method = "AREA" if width < upright.width else "BILINEAR"
             small = upright.applied(self._bgr(self._to_input, frame, (width, height), method))
         return Pictures(letterbox, padded(small, letterbox), self._luma(frame, upright), picture)
+
+    def _display_matrix(self, frame: av.VideoFrame) -> bytes | None:
+        """The frame's display matrix, read again only when its rotation changes, and not at all where there is none.
+
+        PyAV 18 never frees a frame whose side data was looked at; `rotation` costs nothing. A matrix that only turns
+        the picture upside down in a mirror has rotation 0 and is not seen.
+        """
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            data = frame.side_data.get("DISPLAYMATRIX") if frame.rotation else None
+            self._matrix = bytes(data) if isinstance(data, SideData) else None
+        return self._matrix
 
     def _bgr(self, reformatter: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int], method: str) -> Pixels:
         scaled = reformatter.reformat(frame, size[0], size[1], "bgr24", interpolation=method, threads=1)
@@ -199,8 +213,3 @@ def resized(picture: Pixels, width: int, height: int) -> Pixels:
     """`picture` at another size: area when it shrinks, bilinear when it grows."""
     method = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
-
-
-def _display_matrix(frame: av.VideoFrame) -> bytes | None:
-    data = frame.side_data.get("DISPLAYMATRIX")
-    return bytes(data) if isinstance(data, SideData) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,16 @@ from worker.demo.cameras import HALL, make_video
 from worker.settings import Settings
 
 TOKEN = "0123456789abcdef"
+
+
+class Patient(httpx.HTTPTransport):
+    """Asks again when it is told that it asks too often, as the answer says."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        while (answer := super().handle_request(request)).status_code == 429:
+            answer.close()
+            time.sleep(float(answer.headers["Retry-After"]))
+        return answer
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +67,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Iterator[Hou
 @pytest.fixture
 def client(house: House) -> Iterator[httpx.Client]:
     """Somebody without the token."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{house.port}", trust_env=False, timeout=60) as client:
+    transport = Patient()
+    with httpx.Client(base_url=f"http://127.0.0.1:{house.port}", transport=transport, timeout=60) as client:
         yield client
 
 

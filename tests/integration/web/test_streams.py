@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.integration.web.conftest import Patient
 from worker.assembly.changes import opening_streams
 from worker.assembly.house import House
 from worker.errors import SettingsError
@@ -179,10 +180,10 @@ def test_a_browser_exchanges_the_token_for_a_cookie(owner: httpx.Client, house: 
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert "0123456789abcdef" not in cookie
-    with httpx.Client(base_url=owner.base_url, trust_env=False, cookies=answer.cookies) as browser:
+    with httpx.Client(base_url=owner.base_url, transport=Patient(), cookies=answer.cookies) as browser:
         assert browser.delete("/api/v1/streams/none").status_code == 404, "the cookie opens"
         assert browser.delete("/api/v1/session").status_code == 204
-    with httpx.Client(base_url=owner.base_url, trust_env=False, cookies=answer.cookies) as browser:
+    with httpx.Client(base_url=owner.base_url, transport=Patient(), cookies=answer.cookies) as browser:
         assert browser.delete("/api/v1/streams/none").status_code == 401, "it was given back"
         assert browser.post("/api/v1/session", headers={"Authorization": "Bearer wrong"}).status_code == 401
 

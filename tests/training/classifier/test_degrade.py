@@ -76,4 +76,4 @@ def test_augmentation_repeats_with_its_seed_and_stays_in_range(drawn: FaceSet) -
     assert not torch.equal(runs[0], runs[2])
     assert runs[0].shape == (32, 1, 64, 64)
     assert runs[0].min() >= 0
-    assert runs[0].max() <= 255
+    assert runs[0].max() <= 255 + 1e-3  # interpolation in float32

@@ -16,12 +16,12 @@ from worker.frame import Pixels
 from worker.sources.file_frames import frames_of
 from worker.sources.options import SourceOptions
 
+# Upside down without being turned is missing: such a matrix has rotation 0 and is not looked for (pictures.py says why).
 ORIENTATIONS: dict[str, tuple[tuple[int, int, int, int], Callable[[Any], Any]]] = {
     # name: a, b, c, d of the matrix that brings (x, y) to (a x + c y, b x + d y), and what numpy calls that
     "as it is": ((1, 0, 0, 1), lambda picture: picture),
     "left to right": ((-1, 0, 0, 1), np.fliplr),
     "upside down and left to right": ((-1, 0, 0, -1), lambda picture: np.rot90(picture, 2)),
-    "upside down": ((1, 0, 0, -1), np.flipud),
     "a quarter counter-clockwise": ((0, -1, 1, 0), np.rot90),
     "a quarter clockwise": ((0, 1, -1, 0), lambda picture: np.rot90(picture, -1)),
     "along the diagonal": ((0, 1, 1, 0), lambda picture: np.swapaxes(picture, 0, 1)),
