@@ -107,9 +107,10 @@ def test_photos_and_folders_of_photos(tmp_path: Path) -> None:
     assert result.returncode == 66
     assert "broken.jpg" in errors_of(result)[0]
     events = [record for record in records_of(out) if record["type"] == "emotion.frame.v1"]
-    labels = {event["stream"].split(".")[0]: event["faces"][0]["emotion"]["label"] for event in events}
-    assert set(labels) == {"eileen_collins", "grace_hopper"}
-    assert labels["eileen_collins"] == "happiness"
+    faces = {event["stream"].split(".")[0]: event["faces"][0] for event in events}
+    assert set(faces) == {"eileen_collins", "grace_hopper"}
+    assert faces["eileen_collins"]["emotion"]["label"] == "happiness"
+    assert faces["grace_hopper"]["emotion"] or faces["grace_hopper"]["abstained"], "a stern look may be too unsure"
     assert (tmp_path / "seen-eileen_collins.jpg").stat().st_size > 10_000
 
 

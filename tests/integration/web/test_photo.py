@@ -52,9 +52,9 @@ def post(client: httpx.Client, data: bytes) -> httpx.Response:
 
 
 def test_a_photo_is_answered_as_in_the_record_of_a_frame(client: httpx.Client) -> None:
-    answer = post(client, portrait()).json()
+    answer = post(client, portrait("eileen_collins.jpg")).json()
 
-    assert (answer["width"], answer["height"]) == (512, 600)
+    assert (answer["width"], answer["height"]) == (512, 512)
     (face,) = answer["faces"]
     assert set(face) == {"track", "box", "score", "emotion", "stable", "emotion_age_s", "abstained", "quality"}
     probabilities = face["emotion"]["probabilities"]
@@ -62,10 +62,10 @@ def test_a_photo_is_answered_as_in_the_record_of_a_frame(client: httpx.Client) -
     assert sum(probabilities.values()) == pytest.approx(1, abs=0.01)
     assert face["emotion"]["confidence"] == max(probabilities.values())
     x, y, width, height = face["box"]
-    assert 130 < x < 200
-    assert 80 < y < 150
-    assert 150 < width < 230
-    assert 180 < height < 260
+    assert 160 < x < 195
+    assert 45 < y < 80
+    assert 80 < width < 115
+    assert 100 < height < 140
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,9 @@ def test_the_strangest_sizes_are_answered(client: httpx.Client, size: tuple[int,
 
 
 def test_a_face_that_cannot_be_read_says_why(client: httpx.Client) -> None:
-    small = Image.new("RGB", (400, 300), "gray")
-    small.paste(image().resize((40, 47)), (180, 120))
-    faces = post(client, saved(small, "PNG")).json()["faces"]
-    assert [(face["emotion"], face["abstained"]) for face in faces] == [(None, "too_small")]
+    """The shipped classifier is too unsure of this stern look; one that is surer makes this test pick another face."""
+    (face,) = post(client, portrait("grace_hopper.jpg")).json()["faces"]
+    assert (face["emotion"], face["abstained"]) == (None, "low_confidence")
 
 
 def test_one_picture_at_a_time_a_client(house: House) -> None:

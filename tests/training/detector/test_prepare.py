@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -179,6 +180,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         text=True,
         check=False,
         timeout=100,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},  # it writes too
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)),
     )
     assert answer.returncode == 74, answer.stderr

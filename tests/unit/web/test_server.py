@@ -215,6 +215,7 @@ def test_the_owner_is_told_when_serving_ends_by_an_error(house: House, monkeypat
 
 
 def test_stop_frees_the_port_also_while_a_client_hangs_on(house: House) -> None:
+    before = set(threading.enumerate())
     server = house.serve()
     server.start()
     with socket.create_connection(("127.0.0.1", server.port)) as client:
@@ -222,7 +223,7 @@ def test_stop_frees_the_port_also_while_a_client_hangs_on(house: House) -> None:
         started = time.monotonic()
         assert server.stop(5)
         assert time.monotonic() - started < 4
-    assert "web" not in {thread.name for thread in threading.enumerate()}
+    assert "web" not in {thread.name for thread in set(threading.enumerate()) - before}
     with socket.create_server(("127.0.0.1", server.port)):
         pass
 
