@@ -16,7 +16,7 @@ from worker.frame import Pixels
 from worker.sources.file_frames import frames_of
 from worker.sources.options import SourceOptions
 
-# Upside down without being turned is missing: such a matrix has rotation 0 and is not looked for (pictures.py says why).
+# Upside down without a turn is missing: such a matrix has rotation 0 and is not looked for (pictures.py says why).
 ORIENTATIONS: dict[str, tuple[tuple[int, int, int, int], Callable[[Any], Any]]] = {
     # name: a, b, c, d of the matrix that brings (x, y) to (a x + c y, b x + d y), and what numpy calls that
     "as it is": ((1, 0, 0, 1), lambda picture: picture),
