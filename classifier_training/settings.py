@@ -55,7 +55,7 @@ class ScheduleSettings(_Section):
     weight_decay: float = Field(5e-4, ge=0.0)
     ema: float = Field(0.999, ge=0.0, lt=1.0)
     patience: int | None = Field(None, ge=1, description="epochs without a lower hold-out loss before the run stops")
-    precision: Literal["bf16", "f32"] = "bf16"
+    precision: Literal["auto", "bf16", "f32"] = "auto"
 
 
 class LossSettings(_Section):

@@ -47,6 +47,7 @@ from classifier_training.settings import ScheduleSettings, TrainingSettings, loa
 from classifier_training.split import split_faces
 from classifier_training.start import start
 from classifier_training.together import join
+from worker.models.bf16 import computes_in_bf16
 
 
 class EmotionModel(nn.Module):
@@ -88,6 +89,7 @@ class Training:
         self.model = EmotionModel(net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         teachers = [load_network(read_weights(folder / WEIGHTS)) for folder in settings.loss.teachers]
         self.teachers = [cast(EmotionNet, cast(nn.Module, teacher).to(self.device)) for teacher in teachers]
+        self.bf16 = computes_in_bf16(settings.schedule.precision, self.device.type)
         self.average = Average(self.model, settings.schedule.ema)
         self.optimizer = optimizer_for(self.model, settings.schedule)
         self.progress = Progress(settings.schedule, max(1, len(train) // settings.schedule.batch))
@@ -152,7 +154,7 @@ class Training:
         rows = rows[self.together.rank :: self.together.size]
         self.optimizer.zero_grad(set_to_none=True)
         batch = self._batch(rows)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.schedule.precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits, vote_logits = self.model(batch.inputs)
             distil = self.settings.loss.distil_temperature
             soft = teacher_targets(self.teachers, batch.inputs, distil) if self.teachers else None

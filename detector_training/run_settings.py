@@ -58,9 +58,10 @@ class TrainSettings(_Part):
     warmup_epochs: float = Field(1.0, ge=0.0)
     momentum: float = Field(0.937, ge=0.0, lt=1.0)
     weight_decay: float = Field(5e-4, ge=0.0)
+    freeze: int = Field(0, ge=0, le=10, description="so many first layers stay as the start weights have them")
     repeat: dict[str, int] = {}
     validate_every_epoch: bool = True
-    precision: Literal["bf16", "f32"] = "bf16"
+    precision: Literal["auto", "bf16", "f32"] = "auto"
     seed: int = 0
     mosaic: MosaicSettings = MosaicSettings()
     camera: CameraSettings = CameraSettings()

@@ -18,6 +18,7 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from detector_training.cameras import CameraLook, SmallCopies
 from detector_training.network import build_detection_model, check_width, read_weights, restore, start_from
 from detector_training.run_settings import CameraSettings, TrainSettings
+from worker.models.bf16 import computes_in_bf16
 
 
 class FaceDataset(YOLODataset):  # type: ignore[misc]
@@ -73,6 +74,12 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc]
             camera=self._settings.camera,
         )
 
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Pictures as channels last, as the weights are: 0.6 of the time of a step on a CPU in f32."""
+        ready: dict[str, Any] = super().preprocess_batch(batch)
+        ready["img"] = ready["img"].contiguous(memory_format=torch.channels_last)
+        return ready
+
     def save_model(self) -> bool:
         """Write checkpoints beside, then rename: a full disk or a kill leaves the earlier one whole."""
         check_width(self.ema.ema, self._settings.class_width)
@@ -90,7 +97,7 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc]
 
 def overrides_for(settings: TrainSettings, data: Path, run: Path, device: str) -> dict[str, Any]:
     """Our settings in ultralytics' names."""
-    bf16 = settings.precision == "bf16" and (device == "cpu" or torch.cuda.is_bf16_supported())
+    bf16 = computes_in_bf16(settings.precision, device)
     mosaic = settings.mosaic
     return {
         "task": "detect",
@@ -117,6 +124,7 @@ def overrides_for(settings: TrainSettings, data: Path, run: Path, device: str) -
         "patience": 0,
         "amp": "bf16" if bf16 else False,  # True would fetch a model to test with
         "pretrained": False,
+        "freeze": settings.freeze,
         "val": settings.validate_every_epoch,
         "plots": False,
         "mosaic": mosaic.mosaic,
@@ -146,6 +154,7 @@ def make_trainer(
     if overrides["device"] == "cpu":
         trainer.args.workers = 1  # ultralytics sets 0; one loader process augments beside the training
     trainer.add_callback("on_train_start", lambda _: torch.set_num_threads(threads))  # it takes one core fewer
+    trainer.add_callback("on_train_start", lambda started: started.model.to(memory_format=torch.channels_last))
     trainer.add_callback("on_fit_epoch_end", lambda _: after_epoch())
     return trainer
 
