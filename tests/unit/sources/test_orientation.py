@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from tests.unit.sources.counter import number_of, write_video
 from worker.frame import Pixels
 from worker.sources.file_frames import frames_of
 from worker.sources.options import SourceOptions
 
-# Upside down without a turn is missing: such a matrix has rotation 0 and is not looked for (pictures.py says why).
 ORIENTATIONS: dict[str, tuple[tuple[int, int, int, int], Callable[[Any], Any]]] = {
     # name: a, b, c, d of the matrix that brings (x, y) to (a x + c y, b x + d y), and what numpy calls that
     "as it is": ((1, 0, 0, 1), lambda picture: picture),
     "left to right": ((-1, 0, 0, 1), np.fliplr),
     "upside down and left to right": ((-1, 0, 0, -1), lambda picture: np.rot90(picture, 2)),
+    "upside down": ((1, 0, 0, -1), np.flipud),
     "a quarter counter-clockwise": ((0, -1, 1, 0), np.rot90),
     "a quarter clockwise": ((0, 1, -1, 0), lambda picture: np.rot90(picture, -1)),
     "along the diagonal": ((0, 1, 1, 0), lambda picture: np.swapaxes(picture, 0, 1)),
@@ -74,3 +77,42 @@ def test_a_region_is_of_the_upright_picture(plain: Path, tmp_path: Path, name: s
     height, width = picture.shape[:2]
     part = cv2.resize(np.ascontiguousarray(picture[: height // 2, : width // 4]), inner.shape[1::-1])
     assert np.abs(inner.astype(int) - part.astype(int)).mean() < 1
+
+
+def told_by_the_codec(plain: Path, out: Path, orientation: str) -> Path:
+    """The same H.264 with a display orientation before its first picture, as the codec itself can tell it."""
+    with av.open(str(plain)) as source, av.open(str(out), "w", format="h264") as written:
+        track = source.streams.video[0]
+        copy = written.add_stream_from_template(track)
+        edit = BitStreamFilterContext(f"h264_metadata=display_orientation=insert:{orientation}", track)
+        for packet in [packet for packet in source.demux(track) if packet.size]:
+            for edited in edit.filter(packet):
+                edited.stream = copy
+                written.mux(edited)
+    return out
+
+
+def test_an_orientation_that_changes_in_mid_stream(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "plain.h264", 1, first=1365, options={"crf": "10"})
+    flipped = told_by_the_codec(plain, tmp_path / "flipped.h264", "flip=vertical")
+    turned = told_by_the_codec(plain, tmp_path / "turned.h264", "rotate=90")
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(b"".join(part.read_bytes() for part in (plain, flipped, turned, plain)))
+    lumas = [frame.luma for frame in frames_of(SourceOptions("a", str(joined), live=False))]
+    expected = [lumas[0], np.flipud(lumas[0]), np.rot90(lumas[0]), lumas[0]]
+    assert [picture.shape for picture in lumas] == [picture.shape for picture in expected]
+    assert all(np.array_equal(*pair) for pair in zip(lumas, expected, strict=True))
+
+
+def test_no_frame_waits_for_the_garbage_collector(plain: Path, tmp_path: Path) -> None:
+    """Looking at a frame's side data makes a circle of references: only stamps may be in one."""
+    mirrored = oriented(plain, tmp_path / "mirrored.mp4", (1, 0, 0, -1))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(frames_of(SourceOptions("a", str(mirrored), live=False, keep_picture=True)))) == 2
+        left = [thing for thing in gc.get_objects() if isinstance(thing, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert left, "where PyAV makes no circle any more, the stamp can go"
+    assert max(frame.width * frame.height for frame in left) <= 16 * 16
