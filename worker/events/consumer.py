@@ -18,17 +18,20 @@ are a `worker.events.group.GroupReader`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from redis import Redis
 from redis.cluster import RedisCluster
+from redis.exceptions import ClusterError, ConnectionError, RedisClusterException, TimeoutError
 
 from worker.events.schema import STREAMS_KEY, GapRecord, Record, events_key, parse, why
 
 Client = Redis | RedisCluster
+T = TypeVar("T")
+_AWAY = (ConnectionError, TimeoutError, ClusterError, RedisClusterException)
 
 DISCOVER_EVERY_S = 5.0
 BLOCK_S = 1.0  # one blocking call; clients give up on an answer after five seconds
@@ -115,6 +118,7 @@ class Reader:
 
         Raises:
             redis.RedisError: as the client does; reading again goes on where this stopped.
+            redis.exceptions.RedisClusterException: no node of a cluster has a stream's slot.
         """
         deadline = time.monotonic() + wait_s
         while True:
@@ -127,6 +131,8 @@ class Reader:
     def _discover(self) -> None:
         if time.monotonic() < self._discover_at:
             return
+        if self.positions:  # whatever comes of it: a node that is away does not stop what is known
+            self._discover_at = time.monotonic() + DISCOVER_EVERY_S
         known = self._streams if self._streams is not None else members(self._client)
         for stream in known:
             if stream not in self.positions:
@@ -148,10 +154,15 @@ class Reader:
         if not wanted:
             time.sleep(block_s)
             return []
-        if not isinstance(self._client, RedisCluster):
+        client = self._client
+        if not isinstance(client, RedisCluster):
             block = max(1, int(block_s * 1000)) if block_s else None
-            return replies(self._client.xread(wanted, count=limit, block=block))
-        found = [e for key, entry in wanted.items() for e in replies(self._client.xread({key: entry}, count=limit))]
+            return replies(client.xread(wanted, count=limit, block=block))
+
+        def entries_of(stream: str) -> list[tuple[str, str, Fields]]:
+            return replies(client.xread({events_key(stream): self.positions[stream].entry}, count=limit))
+
+        found = in_turn(client, list(self.positions), entries_of)
         if not found:
             time.sleep(min(block_s, CLUSTER_PAUSE_S))
         return found
@@ -189,6 +200,28 @@ def members(client: Client) -> list[str]:
     """Ids of all streams that ever had a record."""
     found: Any = client.smembers(STREAMS_KEY)
     return sorted(text(member) for member in found)
+
+
+def in_turn(client: Client, streams: Iterable[str], ask: Callable[[str], Sequence[T]]) -> list[T]:
+    """What `ask` gives for each stream.
+
+    A node that is away takes nothing from streams on others: its error is raised only if none of those had anything,
+    and it is asked once.
+    """
+    found: list[T] = []
+    away: dict[str, Exception] = {}
+    for stream in streams:
+        node = ""
+        try:
+            if isinstance(client, RedisCluster):
+                node = client.get_node_from_key(events_key(stream)).name  # type: ignore[no-untyped-call]
+            if node not in away:
+                found += ask(stream)
+        except _AWAY as error:
+            away[node] = error
+    if away and not found:
+        raise next(iter(away.values()))
+    return found
 
 
 def replies(answer: Any) -> list[tuple[str, str, Fields]]:

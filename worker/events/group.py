@@ -23,6 +23,7 @@ from worker.events.consumer import (
     Fields,
     Received,
     Unreadable,
+    in_turn,
     item_of,
     members,
     replies,
@@ -81,6 +82,7 @@ class GroupReader:
 
         Raises:
             redis.RedisError: as the client does.
+            redis.exceptions.RedisClusterException: no node of a cluster has a stream's slot.
         """
         deadline = time.monotonic() + wait_s
         while True:
@@ -102,6 +104,8 @@ class GroupReader:
     def _discover(self) -> None:
         if time.monotonic() < self._discover_at:
             return
+        if self._known:  # whatever comes of it: a node that is away does not stop what is known
+            self._discover_at = time.monotonic() + DISCOVER_EVERY_S
         wanted = self._streams if self._streams is not None else members(self._client)
         for stream in wanted:
             if stream not in self._known and self._make_group(stream):
@@ -133,20 +137,20 @@ class GroupReader:
         if time.monotonic() < self._claim_at:
             return []
         self._claim_at = time.monotonic() + self._claim_after_s / 4
+        return in_turn(self._client, list(self._known), lambda stream: self._claimed(stream, limit))
+
+    def _claimed(self, stream: str, limit: int) -> list[GroupItem]:
         idle_ms = int(self._claim_after_s * 1000)
-        items: list[GroupItem] = []
-        for stream in list(self._known):
-            try:
-                answer: Any = self._client.xautoclaim(
-                    events_key(stream), self._group, self._name, idle_ms, "0-0", count=limit
-                )
-            except ResponseError as error:
-                self._remake_groups(error)
-                continue
-            _, entries, deleted = answer
-            items += _items([(stream, text(entry), fields) for entry, fields in entries])
-            items += [Trimmed(stream, text(entry)) for entry in deleted]
-        return items
+        try:
+            answer: Any = self._client.xautoclaim(
+                events_key(stream), self._group, self._name, idle_ms, "0-0", count=limit
+            )
+        except ResponseError as error:
+            self._remake_groups(error)
+            return []
+        _, entries, deleted = answer
+        items = _items([(stream, text(entry), fields) for entry, fields in entries])
+        return items + [Trimmed(stream, text(entry)) for entry in deleted]
 
     def _fresh(self, block_s: float, limit: int) -> list[GroupItem]:
         if not self._known:
@@ -156,23 +160,20 @@ class GroupReader:
 
     def _ask(self, after: dict[str, str], block_s: float, limit: int) -> list[tuple[str, str, Fields]]:
         """XREADGROUP from a position of each stream."""
-        wanted: dict[Any, Any] = {events_key(stream): entry for stream, entry in after.items()}
-
-        try:
-            if not isinstance(self._client, RedisCluster):
-                block = max(1, int(block_s * 1000)) if block_s else None
-                return replies(self._client.xreadgroup(self._group, self._name, wanted, limit, block))
-            found = [
-                answer
-                for key, entry in wanted.items()
-                for answer in replies(self._client.xreadgroup(self._group, self._name, {key: entry}, limit))
-            ]
-        except ResponseError as error:
-            self._remake_groups(error)
-            return []
+        if not isinstance(self._client, RedisCluster):
+            return self._given(after, limit, max(1, int(block_s * 1000)) if block_s else None)
+        found = in_turn(self._client, after, lambda stream: self._given({stream: after[stream]}, limit, None))
         if not found:
             time.sleep(min(block_s, CLUSTER_PAUSE_S))
         return found
+
+    def _given(self, after: dict[str, str], limit: int, block: int | None) -> list[tuple[str, str, Fields]]:
+        wanted: dict[Any, Any] = {events_key(stream): entry for stream, entry in after.items()}
+        try:
+            return replies(self._client.xreadgroup(self._group, self._name, wanted, limit, block))
+        except ResponseError as error:
+            self._remake_groups(error)
+            return []
 
     def _remake_groups(self, error: ResponseError) -> None:
         """Somebody deleted a group or a stream: begin it again with the oldest record."""
