@@ -123,6 +123,12 @@ def minutes(database: Path) -> list[tuple[str, str, float]]:
         return sorted(rows)
 
 
+def seen(database: Path) -> list[str]:
+    """Ids of all records that were counted."""
+    with sqlite3.connect(database) as connection:
+        return sorted(record for (record,) in connection.execute("SELECT id FROM seen"))
+
+
 def run_example(server: EmbeddedRedis, database: Path, *more: str) -> subprocess.Popen[str]:
     arguments = [sys.executable, str(EXAMPLE), server.url, str(database), "--name", "one", "--batch", "20", *more]
     return subprocess.Popen(arguments, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -131,8 +137,8 @@ def run_example(server: EmbeddedRedis, database: Path, *more: str) -> subprocess
 def test_the_long_example_killed_in_the_middle_has_everything_once(
     server: EmbeddedRedis, client: redis.Redis, tmp_path: Path
 ) -> None:
-    for name in ("hall", "door"):
-        camera = FakeCamera(client, name)
+    cameras = [FakeCamera(client, name) for name in ("hall", "door")]
+    for camera in cameras:
         camera.status("live")
         for number in range(400):
             camera.frame(face("happiness" if number % 3 else "sadness"), skipped={"max_fps": 1})
@@ -145,17 +151,14 @@ def test_the_long_example_killed_in_the_middle_has_everything_once(
         for _ in range(3):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
-    with sqlite3.connect(database) as connection:
-        (before,) = connection.execute("SELECT count(*) FROM seen").fetchone()
-    assert 0 < before < 804
+    assert 0 < len(seen(database)) < 804
     with run_example(server, database, "--until-idle") as process:
         said, _ = process.communicate(timeout=100)
     assert process.returncode == 0, said
     assert said.count("is left out") == 2
+    assert seen(database) == sorted(record.id for camera in cameras for record in camera.records), "all, each once"
     with sqlite3.connect(database) as connection:
-        (after,) = connection.execute("SELECT count(*) FROM seen").fetchone()
         gaps = sorted(connection.execute("SELECT stream, cause, seconds FROM gaps"))
-    assert after == 2 * 402, "every record is there, each once"
     assert gaps == [("door", "source_down", 9.5), ("hall", "source_down", 9.5)]
     for stream in ("hall", "door"):
         assert client.xpending(f"emotion:{{{stream}}}:events", "emotion-minutes")["pending"] == 0
@@ -167,21 +170,35 @@ def test_the_long_example_killed_in_the_middle_has_everything_once(
     assert minutes(database) == minutes(undisturbed) != []
 
 
-def test_a_batch_written_and_not_acknowledged_is_known_again(
-    server: EmbeddedRedis, client: redis.Redis, tmp_path: Path
+KILL = "import os; os.kill(os.getpid(), 9)\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "kill", "kept", "known"),
+    [
+        ("    if not new:\n", f"    if record.seq == 10: {KILL}", 0, "20 records\n"),
+        ("            reader.ack(items)\n", f"            {KILL}", 20, "20 records, 20 of them known already\n"),
+    ],
+    ids=["in the middle of a transaction", "between a transaction and its acknowledgement"],
+)
+def test_killed_where_it_hurts_most_every_record_is_counted_once(
+    before: str, kill: str, kept: int, known: str, server: EmbeddedRedis, client: redis.Redis, tmp_path: Path
 ) -> None:
-    """The kill that falls between the transaction and the acknowledgement, made to happen there."""
+    """The kill made to fall right before a line of the example."""
     camera = FakeCamera(client, "hall")
     for _ in range(30):
         camera.frame(face("anger"))
     database = tmp_path / "minutes.db"
-    killed = EXAMPLE.read_text().replace("reader.ack(items)", "import os; os.kill(os.getpid(), 9)")
-    assert "os.kill" in killed
+    code = EXAMPLE.read_text()
+    assert code.count(before) == 1
     script = tmp_path / "killed.py"
-    script.write_text(killed)
+    script.write_text(code.replace(before, kill + before))
     arguments = [sys.executable, str(script), server.url, str(database), "--name", "one", "--batch", "20"]
     assert subprocess.run(arguments, env=ENVIRONMENT, check=False, timeout=100).returncode == -signal.SIGKILL
+    assert len(seen(database)) == kept
     with run_example(server, database, "--until-idle") as process:
         said, _ = process.communicate(timeout=100)
-    assert "20 records, 20 of them known already" in said
+    assert said == f"{known}10 records\n"
+    assert seen(database) == sorted(record.id for record in camera.records)
     assert minutes(database) == [("hall", "anger", 2.9)]
+    assert client.xpending("emotion:{hall}:events", "emotion-minutes")["pending"] == 0
