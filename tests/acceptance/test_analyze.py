@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.acceptance.command import emotion_worker, errors_of, records_of
 from tests.shared_data import shared
+from worker.face import Box
 
 CLIPS = [
     "woman_sad_then_happy_360p.mp4",
@@ -65,6 +67,27 @@ def test_it_also_writes_a_table_a_timeline_and_a_report(door_video: Path, tmp_pa
     assert len((tmp_path / "faces.csv").read_text("utf-8-sig").splitlines()) == faces + 1
     assert "happiness" in (tmp_path / "report.html").read_text()
     assert all(f"{name}" in result.stderr for name in extras.values())
+
+
+def test_a_region_has_its_own_face_in_pixels_of_the_whole_picture(tmp_path: Path) -> None:
+    whole, part = shared("clips/wall_9faces_1080p.mp4"), tmp_path / "part.mkv"
+    with av.open(str(whole)) as source, av.open(str(part), "w") as cut:
+        track = source.streams.video[0]
+        copy = cut.add_stream_from_template(track)
+        for packet in itertools.islice(source.demux(track), 21):
+            packet.stream = copy
+            cut.mux(packet)
+    truth = json.loads((Path(__file__).parents[1] / "data" / "clip_boxes.json").read_text())["clips"][whole.name]
+    (face,) = [box for box in truth["faces"]["5"] if 640 <= box[0] < 1280 and box[1] < 360]
+    out = tmp_path / "events.jsonl"
+    result = emotion_worker("analyze", part, "--region", "0.33334,0,0.33333,0.33334", "--out", out)
+    assert result.returncode == 0, result.stderr
+    events = [record for record in records_of(out) if record["type"] == "emotion.frame.v1"]
+    assert len(events) >= 15
+    assert {(event["frame"]["width"], event["frame"]["height"]) for event in events} == {(1920, 1080)}
+    assert [len(event["faces"]) for event in events] == [1] * len(events)
+    x, y, width, height = events[5]["faces"][0]["box"]
+    assert Box(x, y, x + width, y + height).iou(Box(*face)) > 0.6
 
 
 def test_a_start_time_fills_in_wall_time(door_video: Path, tmp_path: Path) -> None:
@@ -164,9 +187,12 @@ def test_bad_clips_are_one_clear_line(name: str, events: int | None, code: int, 
     [
         (["nowhere.mp4"], 66, "nowhere.mp4"),
         (["rtsp://user:secret@camera/1"], 78, "emotion-worker run"),
+        (["webcam:0"], 78, "emotion-worker run"),
         (["VIDEO", "--out", "no/such/folder/events.jsonl"], 74, "folder"),
         (["VIDEO", "--detector", "nowhere"], 65, "nowhere"),
         (["VIDEO", "--backend", "abacus"], 78, "backend"),
+        (["VIDEO", "--region", "0,0,1"], 78, "x,y,width,height"),
+        (["VIDEO", "--region", "0.5,0,0.6,1"], 78, "at most 1"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

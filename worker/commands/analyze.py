@@ -23,11 +23,12 @@ from worker.assembly.workshop import Workshop, open_workshop
 from worker.clock import SystemClock
 from worker.commands.annotated import AnnotatedVideo, Annotator, write_picture
 from worker.commands.chosen_models import chosen_models
+from worker.commands.chosen_region import chosen_region
 from worker.commands.extras import Extras, check_differ
 from worker.commands.summary import PhotoSummary, Summary
 from worker.errors import OutputError, SettingsError, SourceError
 from worker.events import schema
-from worker.frame import Frame, Pixels
+from worker.frame import Frame, Pixels, Region
 from worker.publish.file_writer import JsonlFile
 from worker.redact import redact
 from worker.sources.file_frames import run_id
@@ -57,6 +58,9 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
     start_time: Annotated[
         datetime | None, typer.Option(help="When the recording began (UTC): fills captured_at from media time.")
     ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Look for faces only there: x,y,width,height, shares of the picture.")
+    ] = None,
     detector: Annotated[Path | None, typer.Option(help="Another detector bundle.")] = None,
     classifier: Annotated[Path | None, typer.Option(help="Another classifier bundle.")] = None,
     backend: Annotated[str, typer.Option(help="auto, openvino or torch.")] = "auto",
@@ -67,7 +71,7 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
         WorkerError: a source could not be read (what could be is in the output), or the output could not be written.
     """
     sources = [source for clip in clips for source in _sources(clip)]
-    models = chosen_models(detector, classifier, backend)
+    models, part = chosen_models(detector, classifier, backend), chosen_region(region)
     began = None if start_time is None else start_time.replace(tzinfo=start_time.tzinfo or UTC).timestamp()
     check_differ({"--out": out, "--video": video, "--csv": csv, "--timeline": timeline, "--report": report})
     workshop = open_workshop(models)
@@ -76,7 +80,7 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
         unfinished.callback(sink.discard)
         extras = Extras(csv, timeline, report, len(sources) > 1)
         unfinished.callback(extras.discard)
-        job = _Job(workshop, sink, video, began, Console(stderr=True), extras)
+        job = _Job(workshop, sink, video, began, part, Console(stderr=True), extras)
         job.read_all(sources)
         sink.finish()
         extras.finish(job.failures, workshop.names())
@@ -103,6 +107,7 @@ class _Job:
         sink: JsonlFile,
         video: Path | None,
         start_time: float | None,
+        region: Region | None,
         console: Console,
         extras: Extras,
     ) -> None:
@@ -111,6 +116,7 @@ class _Job:
         self._sink = sink
         self._video = video
         self._start_time = start_time
+        self._region = region
         self._console = console
         self._extras = extras
         self._annotator = Annotator()
@@ -206,6 +212,7 @@ class _Job:
             url=str(clip),
             live=False,
             shapes=self._shapes,
+            region=self._region,
             keep_picture=self._video is not None,
             deterministic_run=True,
             start_time=self._start_time,
