@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector_training.detectors import Detector, read_picture
 from detector_training.pictures import Boxes, Picture, as_boxes, look, overlaps
+from detector_training.seen import Detector, read_picture
 from detector_training.tight import Tightener
 from worker.errors import OutputError
 

@@ -18,11 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from detector_training.copies import read_names
-from detector_training.detectors import BUDGET, BundleDetector, Detector, open_other, read_picture
+from detector_training.detectors import BundleDetector, open_other
 from detector_training.errors import DataError, run_command
 from detector_training.formats import read_yolo
 from detector_training.pictures import Picture
 from detector_training.scoring import Scored, figures, threshold_for
+from detector_training.seen import BUDGET, Detector, read_picture
 from detector_training.worst import write_curve, write_worst
 from worker.errors import OutputError
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from detector_training.card import LICENCE_CODE, LICENCE_DATA, write_card
 from detector_training.copies import read_names
-from detector_training.detectors import BUDGET, BundleDetector
+from detector_training.detectors import BundleDetector
 from detector_training.errors import RunError, run_command
 from detector_training.evaluate import Evaluation, describe, print_table, read_set, score_pictures
 from detector_training.network import read_weights
@@ -28,6 +28,7 @@ from detector_training.offline import quiet_ultralytics
 from detector_training.pictures import Picture
 from detector_training.run_settings import load_settings
 from detector_training.scoring import ON_FACE_IOU, threshold_for
+from detector_training.seen import BUDGET
 from worker.models.bundle import DETECTOR_SHAPES, Bundle, DetectorManifest, DetectorThresholds, Licences
 from worker.models.export import export_bundle
 from worker.models.nets.yolo11 import class_width_of

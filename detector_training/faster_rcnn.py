@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from detector_training.detectors import Seen, best_first, fit_budget, read_picture
 from detector_training.errors import DataError, RunError, run_command
 from detector_training.formats import read_yolo
 from detector_training.pictures import Boxes, Picture
+from detector_training.seen import Seen, best_first, fit_budget, read_picture
 from worker.frame import Pixels
 
 Architecture = Literal["resnet50", "mobilenet"]

@@ -22,12 +22,13 @@ from tqdm import tqdm
 from detector_training.cleaning import Cleaned, clean, cut_negatives
 from detector_training.copies import group_copies, read_names, read_pairs
 from detector_training.dataturks import read_export
-from detector_training.detectors import Detector, open_other
+from detector_training.detectors import open_other
 from detector_training.errors import DataError, run_command
 from detector_training.fetch import fetch_pictures
 from detector_training.formats import READERS, match_pictures, read_dataturks
 from detector_training.pictures import Picture, Problem, Reading
 from detector_training.report import count_sizes, write_report
+from detector_training.seen import Detector
 from detector_training.split import Split, split_pictures
 from detector_training.tight import Tightener
 from detector_training.yolo_folder import write_data_yaml, write_picture, write_summary

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from detector_training.detectors import read_picture
 from detector_training.errors import DataError, run_command
 from detector_training.formats import pictures_in
+from detector_training.seen import read_picture
 from worker.errors import OutputError
 from worker.frame import Pixels
 

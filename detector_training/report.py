@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from detector_training.cleaning import Cleaned
-from detector_training.detectors import BUDGET
 from detector_training.pictures import Picture
+from detector_training.seen import BUDGET
 from detector_training.sheets import BLUE, GREEN, RED, YELLOW, write_sheet
 
 SIZE_EDGES = (0, 16, 32, 96, float("inf"))

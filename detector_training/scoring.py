@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector_training.detectors import MAX_BOXES
 from detector_training.pictures import Boxes, overlaps
 from detector_training.report import SIZE_EDGES, SIZE_NAMES
+from detector_training.seen import MAX_BOXES
 
 Flags = npt.NDArray[np.bool_]
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector_training.detectors import read_picture
 from detector_training.pictures import Boxes
+from detector_training.seen import read_picture
 from worker.errors import OutputError
 from worker.frame import Pixels
 

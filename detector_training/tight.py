@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from detector_training.detectors import Detector, read_picture
 from detector_training.errors import DataError
 from detector_training.pictures import Boxes, Picture, overlaps
+from detector_training.seen import Detector, read_picture
 
 MATCH_IOU = 0.4
 SNAP_IOU = 0.3

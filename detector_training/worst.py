@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from detector_training.detectors import read_picture
 from detector_training.pictures import Boxes, Picture, as_boxes
 from detector_training.scoring import MATCH_IOU, Scored, match_labels
+from detector_training.seen import read_picture
 from detector_training.sheets import GREEN, RED, draw, sheet, write_jpeg
 from worker.frame import Pixels
 

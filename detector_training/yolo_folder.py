@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import yaml
 
-from detector_training.detectors import read_picture
 from detector_training.pictures import Boxes, Picture, clip_boxes
+from detector_training.seen import read_picture
 from worker.errors import OutputError
 from worker.frame import Pixels
 

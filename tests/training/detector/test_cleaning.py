@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from detector_training.cleaning import clean, cut_negatives
-from detector_training.detectors import Seen, read_picture
 from detector_training.formats import read_yolo
 from detector_training.pictures import Boxes, Picture, as_boxes
+from detector_training.seen import Seen, read_picture
 from detector_training.tight import Affine, Tightener
 from tests.training.detector.made import write_yolo
 from worker.frame import Pixels

@@ -8,18 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from detector_training.detectors import (
-    BUDGET,
-    BundleDetector,
-    Detector,
-    best_first,
-    fit_budget,
-    open_other,
-    read_picture,
-)
+from detector_training.detectors import BundleDetector, open_other
 from detector_training.errors import DataError
 from detector_training.evaluate import SHIPPED
 from detector_training.pictures import as_boxes
+from detector_training.seen import BUDGET, Detector, best_first, fit_budget, read_picture
 from tests.shared_data import shared
 
 FACE = (175.0, 60.0, 285.0, 205.0)

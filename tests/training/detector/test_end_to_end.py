@@ -17,7 +17,8 @@ import yaml
 torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
 
-from detector_training.detectors import BundleDetector, read_picture  # noqa: E402
+from detector_training.detectors import BundleDetector  # noqa: E402
+from detector_training.seen import read_picture  # noqa: E402
 from tests.training.detector.made import write_yolo  # noqa: E402
 from worker.models.backends import BackendChoice, open_backend  # noqa: E402
 from worker.models.bundle import load_bundle  # noqa: E402

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector_training.detectors import BundleDetector, Seen, best_first
+from detector_training.detectors import BundleDetector
 from detector_training.errors import DataError
 from detector_training.evaluate import SHIPPED, describe, read_set, score_pictures, write_json, write_predictions
 from detector_training.pictures import Picture
+from detector_training.seen import Seen, best_first
 from tests.training.detector.made import write_yolo
 from worker.errors import OutputError
 from worker.frame import Pixels

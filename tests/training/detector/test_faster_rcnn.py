@@ -12,11 +12,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from detector_training.detectors import open_other, read_picture  # noqa: E402
+from detector_training.detectors import open_other  # noqa: E402
 from detector_training.errors import DataError, RunError  # noqa: E402
 from detector_training.faster_rcnn import RETRAINED, as_example, build, save, train  # noqa: E402
 from detector_training.formats import read_yolo  # noqa: E402
 from detector_training.pictures import Picture  # noqa: E402
+from detector_training.seen import read_picture  # noqa: E402
 from tests.training.detector.made import write_yolo  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.timeout(600)]

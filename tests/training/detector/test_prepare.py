@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from detector_training.copies import group_copies, listed_name, near_pairs
-from detector_training.detectors import read_picture
 from detector_training.errors import DataError
 from detector_training.formats import read_yolo
 from detector_training.pictures import Picture, as_boxes
 from detector_training.prepare import Options, prepare
+from detector_training.seen import read_picture
 from detector_training.split import split_pictures
 from detector_training.tight import Affine, fit_affine
 from detector_training.yolo_folder import PAINT, paint_over

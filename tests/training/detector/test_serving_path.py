@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from detector_training.copies import read_names
-from detector_training.detectors import BundleDetector, Seen, best_first
+from detector_training.detectors import BundleDetector
 from detector_training.evaluate import SHIPPED, read_set, score_pictures
 from detector_training.pictures import as_boxes
 from detector_training.scoring import library_ap
+from detector_training.seen import Seen, best_first
 from tests.shared_data import shared
 from worker.frame import Pixels
 from worker.models.backends import choose_backend, open_backend
