@@ -70,10 +70,9 @@ def fetch_pictures(urls: Sequence[str], folder: Path, limits: FetchLimits | None
                     result.paths[url] = done.result()
                 except _Gone as reason:
                     result.gone.append(Problem(url, str(reason)))
-        except BaseException:
+        finally:  # after Ctrl-C or on a full disk: what waits is not begun, what runs ends at its next pause
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
     result.gone.sort()
     return result
 

@@ -66,7 +66,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             state = load_checkpoint(str(path))[0].state_dict()
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: name start weights with --start") from error
-    except Exception as error:
+    except Exception as error:  # of any kind: a .pt is a pickle, a damaged one calls whatever its bytes happen to name
         raise RunError(f"{path} holds no weights that can be read ({_first_line(error)}): take another file") from error
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 

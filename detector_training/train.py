@@ -132,7 +132,7 @@ def _check_checkpoint(path: Path) -> None:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)
         epoch, epochs = int(checkpoint["epoch"]), int(checkpoint["train_args"]["epochs"])
-    except Exception as error:
+    except Exception as error:  # of any kind: a damaged pickle calls whatever its bytes happen to name
         raise RunError(f"{path} is damaged ({type(error).__name__}): begin the run again, or take best.pt") from error
     if epoch < 0 or epoch + 1 >= epochs:
         raise RunError(f"{path} is of a finished run ({epochs} epochs): give more epochs to a new run with --start")
