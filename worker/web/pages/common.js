@@ -10,6 +10,15 @@ export const ABSTENTIONS = {
   low_confidence: "no emotion is clear enough",
 };
 
+/** The same in whole sentences, with what would help. */
+export const REASONS = {
+  too_small: "It is too small to be read: a picture with the face larger helps.",
+  blurred: "It is too blurred to be read: a sharper picture helps.",
+  dark: "It is too dark to be read: more light helps.",
+  partial: "Too much of it is outside the picture.",
+  low_confidence: "No emotion stands out clearly enough to be told.",
+};
+
 /** A problem that the API told in one sentence. */
 export class Problem extends Error {
   constructor(status, sentence) {
@@ -32,7 +41,7 @@ export function make(tag, options = {}, ...children) {
   return element;
 }
 
-export const percent = (share) => `${Math.round(share * 100)} %`;
+export const percent = (share) => `${Math.round(share * 100)}\u00a0%`; // its two parts stay on one line
 
 /** Ask the API; asks for the token once where it is needed. Throws a Problem. */
 export async function ask(path, options = {}) {

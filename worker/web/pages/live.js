@@ -1,9 +1,16 @@
 import { ABSTENTIONS, EMOTIONS, ask, make, percent } from "./common.js";
 
 const EVERY_MS = 1000;
+const SLOW_MS = 5000;
 const WARNING = "M12 4 3 19h18zM12 10v4M12 16.5v.5";
 const STATES = {
   connecting: "connecting", live: "live", stalled: "stalled", backoff: "away", auth_failed: "refused", ended: "ended", stopped: "stopped", failed: "failed",
+};
+// the words of the records are in docs/events.md: max_fps, superseded, ...
+const SKIPS = { max_fps: "above max_fps", superseded: "for want of time", inference_error: "by a model's error", stopping: "while stopping" };
+const GAPS = {
+  source_down: "camera away", stall: "camera silent", corrupt: "damaged", spool_full: "no room to wait", redis_lost: "lost in Redis", worker_restart: "worker restarted",
+  taken_over: "taken over",
 };
 const at = (id) => document.getElementById(id);
 const cards = new Map(); // stream id to its card
@@ -18,6 +25,7 @@ const seconds = (value) => {
   return value < 172800 ? `${Math.round(value / 3600)} h` : `${Math.round(value / 86400)} d`;
 };
 const milliseconds = (value) => (value === null ? "–" : value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`);
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const whole = (value) => value.toLocaleString("en");
 
 function put(element, text) {
@@ -37,14 +45,15 @@ function summarise({ worker, target, streams }) {
   const worst = streams.some((s) => s.level === "bad") ? "bad" : streams.some((s) => s.level === "wait") ? "wait" : "good";
   tile("tile-streams", worst, `${live} of ${streams.length}`, done ? `live, ${done} ended` : live === streams.length ? "all live" : "live");
   const fps = streams.reduce((sum, stream) => sum + stream.fps, 0);
-  tile("tile-fps", worker.busy > 0.97 ? "wait" : "good", `${fps.toFixed(1)} fps`, `inference is ${percent(worker.busy)} busy`);
+  tile("tile-fps", worker.busy > 0.97 ? "wait" : "good", `${fps.toFixed(1)} fps`, `inference ${percent(worker.busy)} busy`);
   const known = streams.filter((stream) => stream.latency_p95_ms !== null);
   const slowest = known.reduce((worst_, stream) => (!worst_ || stream.latency_p95_ms > worst_.latency_p95_ms ? stream : worst_), null);
-  tile("tile-latency", "good", slowest ? milliseconds(slowest.latency_p95_ms) : "–", slowest ? `slowest: ${slowest.id}` : "no frame in the last minute");
+  tile("tile-latency", slowest && slowest.level !== "good" && slowest.latency_p95_ms > SLOW_MS ? "wait" : "good", slowest ? milliseconds(slowest.latency_p95_ms) : "–", slowest ? `slowest: ${slowest.id}` : "no frame in the last minute");
   const name = { redis: "Redis", file: "file", stdout: "output" }[target.kind];
   const waiting = target.waiting ? `${whole(target.waiting)} of ${whole(target.capacity)} wait` : "nothing waits";
   tile("tile-target", target.up ? (target.waiting > 0.5 * target.capacity && target.waiting ? "wait" : "good") : "bad", target.up ? `${name} up` : `${name} down`, `${waiting} · ${target.where}`);
-  put(at("worker"), `${worker.name} · ${worker.backend} · up ${seconds(worker.up_s)}`);
+  put(at("worker"), worker.name);
+  put(at("worker-more"), ` · ${worker.backend} · up ${seconds(worker.up_s)}`);
   document.title = `${worst === "bad" || !target.up ? "● " : ""}Live · ${worker.name}`;
 }
 
@@ -59,19 +68,31 @@ function icon(path) {
   return svg;
 }
 
-let lastAttention = "";
-function warn(items) {
+let lastAttention = "[]";
+function warn(items, streams) {
+  const addresses = new Map(streams.map((stream) => [stream.id, stream.address]));
+  const told = items.map((item) => {
+    const what = item.what.replace(`${addresses.get(item.stream)}: `, ""); // its card says it
+    const end = what.indexOf(": ");
+    return { ...item, title: end < 0 ? what : what.slice(0, end), more: end < 0 ? "" : what.slice(end + 2) };
+  });
   // numbers that count up in a sentence are no news
-  const news = JSON.stringify(items.map((item) => [item.level, item.what.replace(/[\d.]+/g, "#"), item.todo]));
-  if (news === lastAttention) {
-    [...at("attention-list").children].forEach((row, i) => put(row.querySelector(".what"), items[i].what));
-    return;
+  const news = JSON.stringify(told.map((item) => [item.level, item.stream, `${item.title} ${item.more}`.replace(/[\d.]+/g, "#"), item.todo]));
+  if (news !== lastAttention) {
+    put(at("news"), told.length ? `Needs attention: ${told.map((item) => item.title).join("; ")}.` : "Nothing needs attention any more.");
+    lastAttention = news;
+    at("attention").hidden = !told.length;
+    at("attention-list").replaceChildren(...told.map(attentionRow));
   }
-  lastAttention = news;
-  at("attention").hidden = !items.length;
-  at("attention-list").replaceChildren(
-    ...items.map((item) => make("li", { cls: item.level }, icon(WARNING), make("p", { cls: "what", text: item.what }), make("p", { cls: "small", text: item.todo }))),
-  );
+  [...at("attention-list").children].forEach((row, i) => {
+    put(row.querySelector(".title"), told[i].title);
+    put(row.querySelector(".detail"), told[i].more && `: ${told[i].more}`);
+  });
+}
+
+function attentionRow(item) {
+  const title = item.stream === null ? make("strong", { cls: "title" }) : make("a", { cls: "title", href: `#stream-${item.stream}` });
+  return make("li", { cls: item.level }, icon(WARNING), make("p", { cls: "what" }, title, make("span", { cls: "detail" })), make("p", { cls: "small", text: item.todo }));
 }
 
 function newCard(id) {
@@ -80,16 +101,16 @@ function newCard(id) {
   const chart = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   chart.setAttribute("role", "img");
   chart.setAttribute("preserveAspectRatio", "none");
-  const card = make(
+  return make(
     "li",
-    { cls: "card stream", "data-stream": id },
+    { cls: "card stream", "data-stream": id, id: `stream-${id}`, tabindex: "-1" },
     make("header", {}, make("div", {}, make("h3", { text: id }), make("p", { cls: "address small soft" })), make("span", { cls: "pill" })),
-    make("dl", { cls: "stats" }, value("fps", "frames / s"), value("age", "frame age"), value("latency", "p95"), value("faces", "faces")),
+    make("p", { cls: "reason small", hidden: true }),
+    make("dl", { cls: "stats" }, value("fps", "frames / s"), value("age", "frame age"), value("latency", "latency p95"), value("faces", "faces")),
     make("ul", { cls: "faces", "aria-label": `Faces of ${id}` }),
     make("figure", { cls: "chart" }, make("figcaption", {}, make("span", { text: "Emotions, last 5 minutes" }), make("span", { "data-mostly": true })), chart),
     make("dl", { cls: "ledger" }, ...row("frames", "Frames"), ...row("skipped", "Skipped"), ...row("gaps", "Gaps")),
   );
-  return card;
 }
 
 function fill(card, stream, columns) {
@@ -97,7 +118,9 @@ function fill(card, stream, columns) {
   const pill = card.querySelector(".pill");
   pill.className = `pill ${stream.level}`;
   put(pill, stream.state === "live" ? "live" : `${STATES[stream.state]} ${seconds(stream.since_s)}`);
-  pill.title = stream.reason;
+  const reason = card.querySelector(".reason");
+  reason.hidden = stream.state === "live";
+  if (!reason.hidden) put(reason, capital(stream.reason.replace(`${stream.address}: `, "")));
   const address = card.querySelector(".address");
   put(address, stream.address);
   address.title = stream.address;
@@ -111,10 +134,10 @@ function fill(card, stream, columns) {
   showPreview(card, stream);
   draw(card, stream, columns);
   const row = (name, text) => put(card.querySelector(`[data-row="${name}"]`), text);
-  const counts = (of) => Object.entries(of).map(([name, count]) => `${name} ${whole(count)}`).join(", ") || "none";
+  const counts = (of, words) => Object.entries(of).map(([name, count]) => `${whole(count)} ${words[name] || name}`).join(", ") || "none";
   row("frames", `${whole(stream.decoded)} decoded, ${whole(stream.published)} published`);
-  row("skipped", counts(stream.skipped));
-  row("gaps", counts(stream.gaps) + (stream.decode_errors ? `; ${whole(stream.decode_errors)} decode errors` : ""));
+  row("skipped", counts(stream.skipped, SKIPS));
+  row("gaps", counts(stream.gaps, GAPS) + (stream.decode_errors ? `; ${whole(stream.decode_errors)} decode errors` : ""));
 }
 
 function showFaces(list, stream) {
@@ -124,7 +147,7 @@ function showFaces(list, stream) {
       const name = `#${face.track}`;
       if (face.label) {
         const age = face.age_s === null ? "" : `read ${face.age_s < 0.05 ? "now" : `${seconds(face.age_s)} ago`}`;
-        return [face.label, `${face.label}`, `${name} for ${seconds(face.since_s)}`, age];
+        return [face.label, `${face.label}`, face.since_s < 1 ? `${name}, new` : `${name} for ${seconds(face.since_s)}`, age];
       }
       return ["abstained", "", `${name} ${ABSTENTIONS[face.abstained] || "not read yet"}`, ""];
     });
@@ -144,7 +167,7 @@ function showPreview(card, stream) {
   let picture = card.querySelector(".preview");
   if (!stream.preview) return picture?.remove();
   if (!picture) {
-    picture = make("img", { cls: "preview", alt: `Picture of ${stream.id}` });
+    picture = make("img", { cls: "preview", alt: `What ${stream.id} sees, with what was found in it` });
     picture.addEventListener("load", () => { picture.dataset.waits = ""; });
     picture.addEventListener("error", () => { picture.dataset.waits = ""; });
     card.querySelector("header").after(picture);
@@ -157,43 +180,44 @@ function showPreview(card, stream) {
 }
 
 function draw(card, stream, columns) {
-  const faces = columns.length - 1; // the last column counts frames
   const key = JSON.stringify(stream.history);
   if (card.dataset.history === key) return;
   card.dataset.history = key;
-  const chart = card.querySelector("svg");
+  const faces = columns.length - 1; // the last column counts frames
   const [width, height] = [stream.history.length * 10, 100];
-  chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const most = Math.max(5, ...stream.history.map((row) => row.slice(0, faces).reduce((a, b) => a + b, 0)));
   const totals = new Array(faces).fill(0);
-  const parts = [];
-  const bar = (cls, x, top, tall) => {
-    const rect = document.createElementNS(chart.namespaceURI, "rect");
-    for (const [name, value] of Object.entries({ class: cls, x, y: top, width: 8.4, height: tall })) rect.setAttribute(name, value);
-    parts.push(rect);
-  };
+  const lines = columns.map(() => ""); // a path for each column: few elements, however many bars
   stream.history.forEach((row, i) => {
+    const bar = (top, tall) => `M${i * 10 + 0.8} ${top.toFixed(1)}h8.4v${tall.toFixed(1)}h-8.4z`;
     let top = height;
     for (let j = 0; j < faces; j++) {
       if (!row[j]) continue;
       totals[j] += row[j];
       const tall = (row[j] / most) * (height - 6);
       top -= tall;
-      bar(`of-${columns[j]}`, i * 10 + 0.8, top, tall);
+      lines[j] += bar(top, tall);
     }
-    if (top === height && row[faces]) bar("quiet", i * 10 + 0.8, height - 4, 4); // frames without faces; nothing: no data
+    if (top === height && row[faces]) lines[faces] += bar(height - 4, 4); // frames without faces; nothing: no data
   });
-  chart.replaceChildren(...parts);
+  const chart = card.querySelector("svg");
+  chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  while (chart.children.length < columns.length) chart.append(document.createElementNS(chart.namespaceURI, "path"));
+  lines.forEach((line, j) => {
+    chart.children[j].setAttribute("class", j === faces ? "quiet" : `of-${columns[j]}`);
+    chart.children[j].setAttribute("d", line);
+  });
   const all = totals.reduce((a, b) => a + b, 0);
   const first = totals.indexOf(Math.max(...totals));
-  const text = all ? `mostly ${columns[first]}, ${percent(totals[first] / all)}` : "no faces yet";
+  const text = all ? `mostly ${columns[first] === "abstained" ? "no emotion told" : columns[first]}, ${percent(totals[first] / all)}` : "no faces yet";
   put(card.querySelector("[data-mostly]"), text);
-  chart.setAttribute("aria-label", `Emotions of the last five minutes: ${totals.map((count, j) => [columns[j], count]).filter(([, count]) => count).map(([name, count]) => `${name} ${percent(count / all)}`).join(", ") || "no faces"}`);
+  const shares = totals.map((count, j) => [columns[j], count]).filter(([, count]) => count).map(([name, count]) => `${name} ${percent(count / all)}`);
+  chart.setAttribute("aria-label", `Emotions of ${stream.id}, last five minutes: ${shares.join(", ") || "no faces"}`);
 }
 
 function show(live) {
   summarise(live);
-  warn(live.attention);
+  warn(live.attention, live.streams);
   const seen = new Set(live.streams.map((stream) => stream.id));
   for (const [id, card] of cards) if (!seen.has(id)) { card.remove(); cards.delete(id); }
   for (const stream of live.streams) {
@@ -220,7 +244,7 @@ async function poll() {
     document.body.classList.add("stale");
     at("lost").hidden = false;
     const since = answered ? ` What you see is from ${answered.toLocaleTimeString()}.` : "";
-    put(at("lost"), `${problem.message[0].toUpperCase()}${problem.message.slice(1)}${/[.?]$/.test(problem.message) ? "" : "."}${since}`);
+    put(at("lost"), `${capital(problem.message)}${/[.?]$/.test(problem.message) ? "" : "."}${since}`);
   }
   clearTimeout(timer);
   timer = setTimeout(poll, EVERY_MS);

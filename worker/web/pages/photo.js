@@ -1,4 +1,4 @@
-import { ABSTENTIONS, ask, bars, make, percent } from "./common.js";
+import { ABSTENTIONS, REASONS, ask, bars, make, percent } from "./common.js";
 
 const MAX_BYTES = 20 * 1024 * 1024;
 const at = (id) => document.getElementById(id);
@@ -20,10 +20,12 @@ async function read(file) {
   if (!file.size) return say("The file is empty.", "error");
   if (file.type && !file.type.startsWith("image/")) return say("This is not a picture: use a JPEG, PNG, WebP or BMP file.", "error");
   if (file.size > MAX_BYTES) return say("The picture is too large: at most 20 MiB.", "error");
-  show(file);
   say("Reading the picture …", "busy");
+  const sent = await asSeen(file);
+  if (mine !== asked) return;
+  show(sent);
   const form = new FormData();
-  form.append("picture", file, "picture");
+  form.append("picture", sent, "picture");
   try {
     const answer = await ask("/api/v1/photo", { method: "POST", body: form });
     if (mine === asked) tell(answer);
@@ -39,6 +41,7 @@ function show(file) {
   picture.onload = () => {
     at("shown").hidden = false;
     at("empty").hidden = true;
+    placeLabels();
   };
   picture.onerror = () => {
     at("shown").hidden = true;
@@ -47,41 +50,90 @@ function show(file) {
   picture.src = address;
 }
 
+/** A WebP that says how it is to be turned: browsers disagree whether to, so what they show is what is sent. */
+async function asSeen(file) {
+  const head = new Uint8Array(await file.slice(0, 21).arrayBuffer());
+  const says = (at, word) => [...word].every((letter, i) => head[at + i] === letter.charCodeAt(0));
+  if (!says(8, "WEBPVP8X") || !(head[20] & 8)) return file;
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  if (!bitmap) return file;
+  const canvas = make("canvas", { width: bitmap.width, height: bitmap.height });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  return new Promise((resolve) => canvas.toBlob((blob) => resolve(blob || file), "image/jpeg", 0.95));
+}
+
 const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
 
 function verdict(face) {
   return face.emotion ? `${face.emotion.label} ${percent(face.emotion.confidence)}` : ABSTENTIONS[face.abstained] || "not read";
 }
 
+/** As one reads: rows from above, each from left to right. */
+function inReadingOrder(faces) {
+  const middle = (face) => face.box[1] + face.box[3] / 2;
+  const rows = [];
+  for (const face of [...faces].sort((a, b) => middle(a) - middle(b))) {
+    const row = rows.at(-1);
+    if (row && middle(face) - middle(row[0]) < row[0].box[3]) row.push(face);
+    else rows.push([face]);
+  }
+  return rows.flatMap((row) => row.sort((a, b) => a.box[0] - b.box[0]));
+}
+
+function summary(faces) {
+  if (faces.length === 1) return `One face: ${verdict(faces[0])}.`;
+  const counts = new Map();
+  for (const face of faces) {
+    const name = face.emotion ? face.emotion.label : "without an emotion";
+    counts.set(name, (counts.get(name) || 0) + 1);
+  }
+  return `${faces.length} faces: ${[...counts].sort((a, b) => b[1] - a[1]).map(([name, count]) => `${count} ${name}`).join(", ")}.`;
+}
+
 function tell(answer) {
-  at("models").textContent = `${answer.models.detector} · ${answer.models.classifier}`;
-  // from left to right, as a person would name them
-  const faces = [...answer.faces].sort((a, b) => a.box[0] - b.box[0]);
+  at("models").textContent = `Read by ${answer.models.detector} and ${answer.models.classifier}.`;
+  const faces = inReadingOrder(answer.faces);
   if (!faces.length) return say("No face was found. A face should be at least 20 pixels wide and look towards the camera.", "");
-  const told = faces.map((face, i) => (faces.length > 1 ? `face ${i + 1}: ${verdict(face)}` : verdict(face)));
-  say(sentence(`${faces.length === 1 ? "one face" : `${faces.length} faces`}, ${told.join("; ")}`));
+  say(summary(faces));
   faces.forEach((face, i) => {
     const card = cardOf(face, i + 1);
     const box = boxOf(face, i + 1, answer);
-    for (const [one, other] of [[card, box], [box, card]]) {
-      const mark = (on) => [one, other].forEach((element) => element.classList.toggle("on", on));
-      one.addEventListener("mouseenter", () => mark(true));
-      one.addEventListener("mouseleave", () => mark(false));
-      one.addEventListener("focus", () => mark(true));
-      one.addEventListener("blur", () => mark(false));
+    for (const element of [card, box]) {
+      const mark = (on) => [card, box].forEach((one) => one.classList.toggle("on", on));
+      for (const [event, on] of [["mouseenter", true], ["mouseleave", false], ["focus", true], ["blur", false]]) {
+        element.addEventListener(event, () => mark(on));
+      }
     }
-    box.addEventListener("click", () => card.scrollIntoView({ block: "nearest", behavior: "smooth" }));
+    box.addEventListener("click", () => card.focus());
     at("faces").append(card);
     at("boxes").append(box);
   });
+  placeLabels();
+  at("status").scrollIntoView({ block: "nearest" });
+}
+
+/** A box's label keeps to the picture, and shrinks to its number where it would cover another. */
+function placeLabels() {
+  const edge = at("boxes").parentElement.getBoundingClientRect();
+  const boxes = [...at("boxes").children];
+  for (const box of boxes) box.classList.remove("low", "right", "brief");
+  const taken = boxes.map((box) => box.getBoundingClientRect());
+  const covers = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  for (const [i, box] of boxes.entries()) {
+    const label = box.querySelector("span");
+    const place = () => label.getBoundingClientRect();
+    box.classList.toggle("low", place().top < edge.top);
+    box.classList.toggle("right", place().right > edge.right);
+    box.classList.toggle("brief", taken.some((other, j) => j !== i && covers(place(), other)) || place().left < edge.left);
+    taken.push(place());
+  }
 }
 
 function boxOf(face, number, { width, height }) {
   const [x, y, w, h] = face.box;
   const hue = face.emotion ? face.emotion.label : "abstained";
-  const label = make("span", { text: `${number}  ${face.emotion ? verdict(face) : "?"}` });
+  const label = make("span", {}, String(number), make("b", { text: face.emotion ? verdict(face) : "?" }));
   const box = make("button", { type: "button", cls: `box of-${hue}`, "aria-label": `Face ${number}: ${verdict(face)}` }, label);
-  box.classList.toggle("low", y < height * 0.08);
   const within = (value, most) => Math.min(Math.max(value, 0), most);
   const [left, top] = [within(x, width), within(y, height)];
   box.style.left = `${(left / width) * 100}%`;
@@ -100,11 +152,11 @@ function cardOf(face, number) {
   const quality = make("dl", { cls: "quality" }, ...values.map(([name, value]) => make("div", {}, make("dt", { text: name }), make("dd", { text: value }))));
   const body = face.emotion
     ? bars(face.emotion.probabilities)
-    : make("p", { cls: "why small", text: `No emotion is said of this face: ${ABSTENTIONS[face.abstained] || "it was not read"}.` });
+    : make("p", { cls: "why small", text: REASONS[face.abstained] || "It was not read." });
   return make(
     "li",
-    { cls: `card face of-${hue}` },
-    make("header", {}, make("h3", { text: `Face ${number}` }), make("span", { cls: "verdict", text: face.emotion ? verdict(face) : "abstained" })),
+    { cls: `card face of-${hue}`, tabindex: "-1" },
+    make("header", {}, make("h3", { text: `Face ${number}` }), make("span", { cls: "verdict", text: face.emotion ? verdict(face) : "no emotion told" })),
     body,
     quality,
   );
@@ -192,6 +244,7 @@ at("shoot").addEventListener("click", () => {
   }, "image/jpeg", 0.95);
 });
 addEventListener("pagehide", stopCamera);
+addEventListener("resize", placeLabels);
 
 if (!navigator.mediaDevices?.getUserMedia) {
   at("webcam").disabled = true;
