@@ -89,10 +89,7 @@ def _frame(picture: Pixels, face: FaceView, unit: int) -> None:
 def _label(picture: Pixels, face: FaceView, unit: int) -> None:
     """The stable label above the box (or inside its upper edge), what speaks against one below it."""
     x, y = round(face.box[0]), round(face.box[1])
-    told = f"{face.label} {face.confidence:.0%}" if face.label else "no stable emotion yet"
-    if face.abstained and not face.label:
-        told = face.abstained.replace("_", " ")
-    text = f"#{face.track}  {told}"
+    text = _text(face)
     width = _width(text, unit, 600)
     top = y - round(1.7 * unit) if y >= round(1.7 * unit) else y
     left = max(0, min(x, picture.shape[1] - width - unit))
@@ -103,6 +100,13 @@ def _label(picture: Pixels, face: FaceView, unit: int) -> None:
         below = min(picture.shape[0] - unit // 3, round(y + face.box[3] + 1.2 * unit))
         _shade(picture, left, below - unit, left + _width(reason, unit, 400) + unit, below + round(0.4 * unit))
         _write(picture, reason, left + unit // 2, below, unit, 400, SILENT)
+
+
+def _text(face: FaceView) -> str:
+    told = f"{face.label} {face.confidence:.0%}" if face.label else "no stable emotion yet"
+    if face.abstained and not face.label:
+        told = face.abstained.replace("_", " ")
+    return f"#{face.track}  {told}"
 
 
 def _bars(picture: Pixels, face: FaceView, unit: int, placed: list[tuple[int, int, int, int]]) -> None:
@@ -140,9 +144,9 @@ def _bars(picture: Pixels, face: FaceView, unit: int, placed: list[tuple[int, in
 
 
 def _area(face: FaceView, unit: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a face's box with the room above it for its label."""
+    """Left, top, right, bottom of a face's box with the room above it for its label, which may be wider."""
     x, y, w, h = (round(v) for v in face.box)
-    return x, y - round(1.7 * unit), x + w, y + h
+    return x, y - round(1.7 * unit), x + max(w, _width(_text(face), unit, 600) + unit), y + h
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:

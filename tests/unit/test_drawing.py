@@ -47,6 +47,16 @@ def test_bars_of_neighbours_leave_every_face_free() -> None:
         assert (inner == 90).all()
 
 
+def test_bars_of_a_neighbour_leave_a_label_free_that_is_wider_than_its_box() -> None:
+    near, far = face((300, 200, 100, 120)), face((380, 340, 20, 24), None, "low_confidence")
+    alone, both = blank(), blank()
+    draw_faces(alone, [far])
+    draw_faces(both, [near, far])
+    label = np.s_[308:336, 408:480]
+    assert (alone[label] != 90).any()
+    assert (both[label] == alone[label]).all()
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(*[st.floats(-300, 900) for _ in range(2)], *[st.floats(0, 700) for _ in range(2)]), max_size=5),
