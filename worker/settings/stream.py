@@ -13,7 +13,9 @@ from worker.errors import SettingsError
 from worker.settings.section import Section, read_secret_file
 from worker.settings.values import STREAM_ID, Duration, Fps, Kind, SecretUrl
 
-LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp"})
+LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "webcam"})
+WEBCAMS = ("webcam:", "/dev/video", "/dev/v4l/")
+"""How addresses of webcams of this machine begin."""
 LIVE_FPS = 10.0
 
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -41,7 +43,8 @@ class StreamSettings(Section):
     )
     url: SecretUrl | None = Field(
         None,
-        description="rtsp, rtsps, http or https address, or the path of a file or of a folder of pictures. "
+        description="rtsp, rtsps, http or https address; `webcam:0` for a webcam of this machine (0 is its number; "
+        "also /dev/video0 or a name under /dev/v4l/by-id); or the path of a file or of a folder of pictures. "
         "`${NAME}` is replaced by that variable of the environment. Give this or `url_file`.",
     )
     url_file: Path | None = Field(
@@ -121,9 +124,16 @@ class StreamSettings(Section):
 
     @property
     def live(self) -> bool:
-        """True for network addresses, False for files and folders."""
+        """True for network addresses and webcams, False for files and folders."""
+        if self.is_webcam:
+            return True
         scheme, found, _ = self.address.partition("://")
         return bool(found) and scheme.lower() in LIVE_SCHEMES
+
+    @property
+    def is_webcam(self) -> bool:
+        """True for webcams of this machine."""
+        return self.address.lower().startswith(WEBCAMS)
 
     @property
     def fps_limit(self) -> float | None:
@@ -149,6 +159,8 @@ class StreamSettings(Section):
             self._check_tls()
         if self.live and (self.loop or self.realtime):
             raise SettingsError(f"stream {self.id}: loop and realtime are for files, and its address is a live stream")
+        if self.is_webcam and self.decode == "keyframes":
+            raise SettingsError(f"stream {self.id}: decode: keyframes is not for webcams; thin it with max_fps")
 
     def _check_tls(self) -> None:
         if self.address.partition("://")[0].lower() not in ("rtsps", "https"):

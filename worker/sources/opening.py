@@ -53,6 +53,8 @@ def open_container(options: SourceOptions) -> InputContainer:
     scheme = check_scheme(options)
     if scheme == "file":
         return _open_file(options)
+    if scheme == "webcam":
+        raise SettingsError(f"{options.url}: a webcam is read by `emotion-worker run` and `emotion-worker demo` alone")
     started = time.monotonic()
     try:
         container = av.open(

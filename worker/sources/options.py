@@ -9,12 +9,17 @@ from typing import Literal
 
 from worker.errors import SettingsError
 from worker.frame import Region
+from worker.redact import redact
 
-SCHEMES = ("file", "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "rtp")
+SCHEMES = ("file", "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "rtp", "webcam")
 """URL schemes that can be opened; FFmpeg knows more, and some of them read local files in roundabout ways."""
+
+WEBCAMS = ("webcam:", "/dev/video", "/dev/v4l/")
+"""How addresses of webcams of this machine begin; all are of the scheme `webcam`."""
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
+_WEBCAM = re.compile(r"webcam:\d{1,3}|/dev/video\d{1,3}|/dev/v4l/by-(id|path)/[^/]+", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -24,7 +29,7 @@ class SourceOptions:
 
     Attributes:
         stream: the stream's id.
-        url: a URL, a file, a picture or a folder of pictures.
+        url: a URL, a webcam, a file, a picture or a folder of pictures.
         live: the source goes on whether it is read or not: it is watched and reconnected, never waited for.
         transport: how RTSP carries RTP.
         open_timeout_s, read_timeout_s: longest silence while opening, and between two frames, in seconds.
@@ -68,7 +73,9 @@ class SourceOptions:
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of `url` in lower case; `file` for a path."""
+    """The scheme of `url` in lower case; `file` for a path, `webcam` for that of a webcam."""
+    if url.lower().startswith(WEBCAMS):
+        return "webcam"
     found = _SCHEME.match(url)
     scheme = found[1].lower() if found else "file"
     return "file" if scheme not in SCHEMES and exists(Path(url)) else scheme
@@ -92,6 +99,11 @@ def is_pictures(url: str) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES or (exists(path) and path.is_dir())
 
 
+def is_webcam(url: str) -> bool:
+    """True where `url` is a webcam of this machine."""
+    return scheme_of(url) == "webcam"
+
+
 def exists(path: Path) -> bool:
     """True if there is something at `path` that can be seen; False also for names that no file can have."""
     try:
@@ -107,11 +119,8 @@ def check_scheme(options: SourceOptions) -> str:
         SettingsError: no source of that kind exists, or this stream may not use it.
     """
     scheme = scheme_of(options.url)
-    if scheme in ("v4l2", "video4linux2") or options.url.startswith("/dev/video"):
-        raise SettingsError(
-            f"{options.stream}: webcams cannot be opened directly (the video library is built without V4L2); "
-            "serve the webcam over RTSP and give that URL"
-        )
+    if scheme in ("v4l2", "video4linux2") or (scheme == "webcam" and not _WEBCAM.fullmatch(options.url)):
+        raise SettingsError(f"{options.stream}: {redact(options.url)} is no webcam: write webcam:0, 0 being its number")
     if scheme not in SCHEMES:
         raise SettingsError(f"{options.stream}: a source cannot have the scheme '{scheme}:'; use {', '.join(SCHEMES)}")
     if options.allowed_schemes is not None and scheme not in options.allowed_schemes:

@@ -14,13 +14,14 @@ from worker.redact import redact
 from worker.sources.backoff import Backoff
 from worker.sources.decoded import Decoded
 from worker.sources.file_frames import run_id
-from worker.sources.options import SourceOptions, is_pictures
+from worker.sources.options import SourceOptions, is_pictures, is_webcam
 from worker.sources.pacer import Pacer
 from worker.sources.photos import photos
 from worker.sources.report import SourceReport
 from worker.sources.run import Run
 from worker.sources.teller import Sink, Teller
 from worker.sources.video import Video
+from worker.sources.webcam import Webcam
 
 _GRACE_S = 5.0
 """How long past its time-out the video library may take to return before its thread is abandoned."""
@@ -233,7 +234,8 @@ class SourceThread:
             yield from photos(self._options, self._report)
             return
         self._waits(generation, self._options.open_timeout_s)
-        with Video(self._options, self._report) as video:
+        kind = Webcam if is_webcam(self._options.url) else Video
+        with kind(self._options, self._report) as video:
             self._waits(generation, self._options.read_timeout_s)
             bursts = self._options.live and video.comes_in_bursts
             pacer = Pacer() if self._options.realtime or bursts else None

@@ -157,7 +157,9 @@ def test_a_web_server_named_by_the_api_leads_nowhere_unless_local_targets_are_al
             open_container(options)
 
 
-@pytest.mark.parametrize("url", ["udp://127.0.0.1:9000", "rtmp://camera.example/x", "clip.mp4", "file:clip.mp4"])
+@pytest.mark.parametrize(
+    "url", ["udp://127.0.0.1:9000", "rtmp://camera.example/x", "clip.mp4", "file:clip.mp4", "webcam:0", "/dev/video0"]
+)
 def test_schemes_that_only_the_settings_file_may_use(url: str) -> None:
     stream = StreamSettings.model_validate({"id": "a", "url": url})
     own = Settings.model_validate({"streams": [{"id": "a", "url": url}]})

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import SettingsError, SourceUnreachable
+from worker.settings import StreamSettings
 from worker.sources.file_frames import frames_of
 from worker.sources.options import SourceOptions, check_scheme, is_live, is_pictures, local_path, scheme_of
 
@@ -21,11 +22,18 @@ from worker.sources.options import SourceOptions, check_scheme, is_live, is_pict
         ("videos/a.mp4", "file", False),
         ("file:///videos/a.mp4", "file", False),
         ("concat:a|b", "concat", True),
+        ("webcam:0", "webcam", True),
+        ("WEBCAM:12", "webcam", True),
+        ("/dev/video0", "webcam", True),
+        ("/dev/v4l/by-id/usb-Maker_Camera_1-video-index0", "webcam", True),
+        ("/videos/dev/video0", "file", False),
     ],
 )
 def test_schemes(url: str, scheme: str, live: bool) -> None:
     assert scheme_of(url) == scheme
     assert is_live(url) is live
+    settings = StreamSettings.model_validate({"id": "a", "url": url})
+    assert settings.live is (live and scheme != "concat"), "settings see it alike"
 
 
 def test_a_file_whose_name_looks_like_a_scheme_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,14 +69,21 @@ def test_roundabout_ways_to_local_files_are_refused(url: str) -> None:
         check_scheme(SourceOptions("s", url, live=True))
 
 
-@pytest.mark.parametrize("url", ["/dev/video0", "v4l2:/dev/video0"])
-def test_webcams_get_one_clear_line(url: str) -> None:
-    with pytest.raises(SettingsError, match="serve the webcam over RTSP"):
+@pytest.mark.parametrize("url", ["v4l2:/dev/video0", "webcam:", "webcam:front", "webcam://0", "/dev/video0/../sda"])
+def test_what_is_no_webcam_gets_one_clear_line(url: str) -> None:
+    with pytest.raises(SettingsError, match="write webcam:0"):
         check_scheme(SourceOptions("s", url, live=True))
+
+
+@pytest.mark.parametrize("url", ["webcam:0", "/dev/video0"])
+def test_a_webcam_is_nothing_to_read_to_an_end(url: str) -> None:
+    with pytest.raises(SettingsError, match="emotion-worker run"):
+        next(frames_of(SourceOptions("s", url, live=True)))
 
 
 def test_only_allowed_schemes() -> None:
     allowed = ("rtsp", "rtsps", "http", "https")
     assert check_scheme(SourceOptions("s", "rtsp://h/x", live=True, allowed_schemes=allowed)) == "rtsp"
-    with pytest.raises(SettingsError, match="'file:' is not allowed here"):
-        check_scheme(SourceOptions("s", "/etc/passwd", live=True, allowed_schemes=allowed))
+    for url, scheme in (("/etc/passwd", "file"), ("webcam:0", "webcam"), ("/dev/video0", "webcam")):
+        with pytest.raises(SettingsError, match=f"'{scheme}:' is not allowed here"):
+            check_scheme(SourceOptions("s", url, live=True, allowed_schemes=allowed))
