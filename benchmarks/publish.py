@@ -57,13 +57,15 @@ class Count:
             self.all_there.set()
 
     def redis_up(self, up: bool) -> None:
-        pass
+        if not up:
+            raise AssertionError("Redis went away: the figures would mean nothing")
 
     def publish_error(self, kind: str, error: WorkerError) -> None:
         raise error
 
     def stream_claimed(self, stream: str, epoch: int, seq: int) -> None:
-        pass
+        if seq:
+            raise AssertionError(f"{stream} holds {seq} records already: every round begins on an empty server")
 
     def claim_refused(self, stream: str, owner: str, age_s: float, retry_s: float) -> None:
         raise AssertionError(f"{stream} is held by {owner}")
