@@ -218,6 +218,7 @@ class PostReport:
 
     def stream_taken(self, stream: str, owner: str) -> None:
         _log.error("stream %s was taken over by worker %s: it is not read here any more", stream, owner)
+        self._metrics.gap(stream, GapCause.TAKEN_OVER)  # no record can tell it here; the alert must know
         self.lost.add(stream)
 
     def stream_refused(self, stream: str, error: WorkerError) -> None:

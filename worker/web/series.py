@@ -42,7 +42,7 @@ class Series:
             "frames_in_flight", "Frames decoded but neither published nor skipped nor told by a gap, so far.", "stream"
         )
         self.decode_errors = self._counter("decode_errors", "Packets or frames that could not be decoded.", "stream")
-        self.gaps = self._counter("gaps", "Gap records.", "stream", "cause")
+        self.gaps = self._counter("gaps", "Gap records; taken_over: another worker got the stream.", "stream", "cause")
         self.faces = self._counter("faces", "Faces in events.", "stream")
         self.emotions = self._counter(
             "emotions", "Fresh classifications, by the most probable emotion.", "stream", "emotion"
