@@ -21,18 +21,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def emotion_worker(
-    *arguments: object, cwd: Path | None = None, timeout: float = 300
+    *arguments: object, cwd: Path | None = None, timeout: float = 290
 ) -> subprocess.CompletedProcess[str]:
-    """Run `emotion-worker ARGUMENTS` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "worker", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=cwd,
-        env=environment(),
-        check=False,
-    )
+    """Run `emotion-worker ARGUMENTS` to its end.
+
+    Raises:
+        AssertionError: it did not end in time; with what it said until then.
+    """
+    command = [sys.executable, "-m", "worker", *map(str, arguments)]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=environment(), check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        said = f"{late.stdout!r}\n{late.stderr!r}"
+        raise AssertionError(f"emotion-worker {command[3:]} did not end within {timeout} s; it said {said}") from None
 
 
 def environment() -> dict[str, str]:
@@ -106,7 +109,7 @@ def service(folder: Path, settings: Mapping[str, Any], name: str = "worker") -> 
                 process.wait()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 90, what: str = "it") -> None:
+def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
     """Ask until it is so.
 
     Raises:
@@ -118,6 +121,19 @@ def wait_until(true: Callable[[], bool], seconds: float = 90, what: str = "it") 
             return
         time.sleep(0.1)
     raise AssertionError(f"{what} did not happen within {seconds} s")
+
+
+def running(pid: int) -> bool:
+    """Whether that process is there and at work: one that has ended and is not yet reaped is not."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """The command lines of its children, by process id."""
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in table.splitlines()]
+    return {int(row[0]): row[2] for row in rows if len(row) == 3 and int(row[1]) == pid}
 
 
 def records_of(path: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from io import BytesIO
+from typing import Any
 
 import cv2
 import httpx
@@ -16,6 +17,8 @@ from PIL import Image
 
 from worker.assembly.house import House
 from worker.face import EMOTIONS
+from worker.models.bundle import load_bundle
+from worker.settings.values import SHIPPED
 
 
 def portrait(name: str = "grace_hopper.jpg") -> bytes:
@@ -32,8 +35,9 @@ def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def sixteen_bit() -> bytes:
-    pixels = cv2.imdecode(np.frombuffer(portrait(), np.uint8), cv2.IMREAD_COLOR)
+def sixteen_bit(gray: bool = False) -> bytes:
+    kind = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
+    pixels = cv2.imdecode(np.frombuffer(portrait(), np.uint8), kind)
     assert pixels is not None
     encoded, data = cv2.imencode(".png", pixels.astype(np.uint16) * 257)
     assert encoded
@@ -80,7 +84,11 @@ def test_a_photo_is_answered_as_in_the_record_of_a_frame(client: httpx.Client) -
         pytest.param(lambda: saved(image("RGBA"), "PNG"), id="alpha"),
         pytest.param(lambda: saved(image("P"), "PNG"), id="palette"),
         pytest.param(lambda: saved(image(), "JPEG", progressive=True, quality=95), id="progressive"),
+        pytest.param(lambda: saved(image("LA"), "PNG"), id="gray-alpha"),
+        pytest.param(lambda: saved(image("RGBA"), "WEBP", quality=95), id="webp-alpha"),
+        pytest.param(lambda: saved(image("RGBA"), "BMP"), id="bmp-alpha"),
         pytest.param(sixteen_bit, id="16-bit"),
+        pytest.param(lambda: sixteen_bit(gray=True), id="16-bit-gray"),
         pytest.param(turned, id="exif-turned"),
         pytest.param(
             lambda: saved(image(), "WEBP", save_all=True, append_images=[image("L").convert("RGB")]), id="animated-webp"
@@ -108,6 +116,21 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
+def half(data: bytes) -> bytes:
+    """As of a download that broke off."""
+    return data[: len(data) // 2]
+
+
+def claims(kind: str, width: int, height: int) -> bytes:
+    """A few bytes of a picture that claim a size."""
+    if kind == "JPEG":
+        return b"\xff\xd8\xff\xc0" + struct.pack(">HBHHB", 17, 8, height, width, 3) + bytes(9)
+    if kind == "WEBP":
+        size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        return b"RIFF" + struct.pack("<I", 40) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + size + bytes(20)
+    return b"BM" + bytes(12) + struct.pack("<Iii", 40, width, height) + bytes(40)
+
+
 @pytest.mark.parametrize(
     ("data", "status", "sentence"),
     [
@@ -117,6 +140,23 @@ def bomb() -> bytes:
         (portrait()[:300], 415, "damaged"),
         (b"\xff\xd8\xff\xe0", 415, "this is not a picture"),
         (saved(image().resize((64, 64)), "GIF"), 415, "GIF files are not read"),
+        (
+            saved(image().resize((64, 64)), "GIF", save_all=True, append_images=[image().resize((64, 64)).rotate(90)]),
+            415,
+            "GIF files are not read",
+        ),
+        (half(portrait()), 415, "damaged"),
+        (half(saved(image(), "JPEG", progressive=True)), 415, "damaged"),
+        (half(saved(image(), "PNG")), 415, "damaged"),
+        (half(saved(image(), "WEBP")), 415, "damaged"),
+        (half(saved(image(), "BMP")), 415, "damaged"),
+        (claims("JPEG", 65_000, 65_000), 413, "65000 x 65000 pixels"),
+        (claims("WEBP", 16_000_000, 9), 413, "16000000 x 9 pixels"),
+        (claims("BMP", 100_000, -100_000), 413, "100000 x 100000 pixels"),
+        (claims("BMP", 0, 5), 415, "this is not a picture"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', 415, "this is not a picture"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", 415, "AVIF files are not read"),
+        (saved(image().resize((64, 64)), "ICO"), 415, "this is not a picture"),
         (saved(image().resize((64, 64)), "TIFF"), 415, "TIFF files are not read"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", 415, "HEIC files are not read"),
         (b"%PDF-1.7", 415, "PDF files are not read"),
@@ -135,6 +175,33 @@ def test_what_is_no_picture_gets_its_status_and_one_sentence(
     assert sentence in answer.json()["error"]
 
 
+def test_a_name_and_a_type_that_lie_are_not_believed(client: httpx.Client) -> None:
+    """A phone's HEIC that was renamed; a JPEG that is called a text."""
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    answer = client.post("/api/v1/photo", files={"picture": ("IMG_0001.jpg", heic, "image/jpeg")})
+    assert answer.status_code == 415
+    assert answer.json()["error"].startswith("HEIC files are not read: save it as JPEG or PNG")
+    answer = client.post("/api/v1/photo", files={"picture": ("notes.txt", portrait(), "text/plain")})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "sentence"),
+    [
+        ({"content": b"x", "headers": {"Content-Type": "image/jpeg"}}, 415, "multipart/form-data"),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "form"),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=a"}}, 400, "cut off"),
+        ({"files": {"photo": ("x", b"x")}}, 422, "no field picture"),
+        ({}, 415, "multipart/form-data"),
+    ],
+    ids=["no form", "no boundary", "cut off", "other field", "nothing"],
+)
+def test_what_is_no_form_is_told(client: httpx.Client, request_: dict[str, Any], status: int, sentence: str) -> None:
+    answer = client.post("/api/v1/photo", **request_)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert sentence in answer.json()["error"]
+
+
 def test_a_picture_without_a_face_is_no_mistake(client: httpx.Client) -> None:
     assert post(client, saved(Image.new("RGB", (320, 240), "gray"), "PNG")).json()["faces"] == []
 
@@ -144,6 +211,22 @@ def test_the_strangest_sizes_are_answered(client: httpx.Client, size: tuple[int,
     answer = post(client, saved(Image.new("RGB", size), "PNG"))
     assert answer.status_code == 200
     assert (answer.json()["width"], answer.json()["height"]) == size
+
+
+def test_a_face_that_is_too_small_says_so_and_one_that_is_large_enough_does_not(client: httpx.Client) -> None:
+    least = load_bundle(SHIPPED / "classifier", "classifier").manifest.thresholds.gates.size_px
+    sizes = {}
+    for width in (44, 52, 56, 64, 72, 96):
+        wall = Image.new("RGB", (400, 300), "gray")
+        wall.paste(Image.open(BytesIO(portrait("eileen_collins.jpg"))).resize((width, width)), (180, 120))
+        for face in post(client, saved(wall, "PNG")).json()["faces"]:
+            sizes[face["quality"]["size_px"]] = (face["emotion"] is None, face["abstained"] == "too_small")
+    small = {size: told for size, told in sizes.items() if size < least - 0.05}  # sizes are told to one decimal
+    large = {size: told for size, told in sizes.items() if size > least + 0.05}
+    assert small, f"no face under {least} px was found: {sizes}"
+    assert large, f"no face over {least} px was found: {sizes}"
+    assert set(small.values()) == {(True, True)}, small
+    assert not any(too_small for _, too_small in large.values()), large
 
 
 def test_a_face_that_cannot_be_read_says_why(client: httpx.Client) -> None:
