@@ -28,10 +28,12 @@ def client(redis_server: EmbeddedRedis) -> Iterator[redis.Redis]:
 
 
 def test_a_fresh_and_a_used_server_pass(redis_server: EmbeddedRedis, client: redis.Redis) -> None:
-    run_check(redis_server.url)
+    run_check(redis_server.url)  # raises where it refuses
+    assert client.keys() == [], "a check leaves nothing behind"
     client.xadd(events_key("a"), {"seq": 1})
     client.hset(state_key("a"), "seq", 1)
     run_check(redis_server.unix_url)
+    assert {key.decode() for key in client.scan_iter()} == {events_key("a"), state_key("a")}
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random"])

@@ -92,7 +92,8 @@ def test_h264_with_b_frames_comes_whole_and_in_order(watch: Watch, h264: Path, t
 
 def test_hevc_10_bit(watch: Watch, hevc: Path) -> None:
     with gst_camera(hevc, "--codec", "h265") as url:
-        sees(watch, url)
+        cam = sees(watch, url)
+    assert len(cam.seen.frames) >= 50
 
 
 def test_rtsps_and_its_certificate(watch: Watch, h264: Path, certificate: Path) -> None:
@@ -129,3 +130,5 @@ def test_a_camera_that_dies_is_noticed(watch: Watch, h264: Path, transport: str)
         cam = watch(url, transport=transport)
         cam.seen.until(lambda: len(cam.seen.frames) >= 10, 25)
     cam.seen.until(lambda: cam.source.state is State.BACKOFF, 12)
+    assert cam.seen.states[:2] == [State.CONNECTING, State.LIVE]
+    assert State.LIVE not in cam.seen.states[2:], "nobody is there any more"

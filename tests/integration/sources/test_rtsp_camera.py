@@ -74,6 +74,9 @@ def test_passwords_are_given(watch: Watch, counter_clip: Path, auth: Auth) -> No
     with Camera(counter_clip, auth=auth) as camera:
         cam = watch(camera.url)
         cam.seen.until(lambda: len(cam.seen.frames) >= 5)
+        assert cam.seen.states == [State.CONNECTING, State.LIVE]
+        assert "secret" in camera.url
+        assert "secret" not in cam.seen.told()
 
 
 def test_a_wrong_password_is_told_and_not_hammered(watch: Watch, counter_clip: Path) -> None:

@@ -42,4 +42,5 @@ def test_udp(watch: Watch, transport_stream: bytes) -> None:
     gone.set()
     sender.join(5)
     cam.seen.until(lambda: State.STALLED in cam.seen.states)
-    cam.source.stop(3)
+    assert cam.seen.states[:2] == [State.CONNECTING, State.LIVE]
+    assert cam.source.stop(3)
