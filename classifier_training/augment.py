@@ -118,7 +118,8 @@ class Augmentation:
         theta[:, 1, 0], theta[:, 1, 1] = sin * mirror, sin * shear + cos
         theta[:, :, 2] = 2.0 * torch.stack([self._uniform(n, -s.shift, s.shift) for _ in range(2)], dim=1)
         grid = functional.affine_grid(theta, [n, 1, size, size], align_corners=False)
-        return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        moved = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        return moved.clamp_(0.0, 255.0)  # four float32 weights sum to 1 within 1e-7: white came out as 255.00003
 
     def _erase(self, x: Tensor) -> Tensor:
         """One rectangle of one gray value, drawn from the picture's own range."""

@@ -71,9 +71,10 @@ def test_augmentation_without_strength_is_serving_s_resize(drawn: FaceSet) -> No
 
 def test_augmentation_repeats_with_its_seed_and_stays_in_range(drawn: FaceSet) -> None:
     images = torch.from_numpy(drawn.images[:32])
+    images[0] = 255
     runs = [Augmentation(AugmentSettings(), torch.Generator().manual_seed(s))(images, 64) for s in (5, 5, 6)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
     assert runs[0].shape == (32, 1, 64, 64)
     assert runs[0].min() >= 0
-    assert runs[0].max() <= 255 + 1e-3  # interpolation in float32
+    assert runs[0].max() <= 255
