@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from worker.models.backends import Backend, BackendChoice, choose_backend, open_backend
+from worker.models.backends import BackendChoice, choose_backend, open_backend
 from worker.models.bundle import Bundle, ClassifierManifest, DetectorManifest, load_bundle
+from worker.models.runtime import Backend
 
 BUNDLES = Path(__file__).parents[1] / "worker" / "bundles"
 DETECTOR_BATCHES = (1, 4)

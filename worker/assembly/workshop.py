@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from worker.events import schema
 from worker.face import Box, Quality
 from worker.frame import Pixels
-from worker.models.backends import Backend, BackendChoice, choose_backend, open_backend
+from worker.models.backends import BackendChoice, choose_backend, open_backend
 from worker.models.bundle import Bundle, ClassifierManifest, DetectorManifest, check_pair, load_bundle
 from worker.models.classifier import EmotionClassifier
 from worker.models.crop import crop_face
 from worker.models.detector import FaceDetector
 from worker.models.quality import face_quality
+from worker.models.runtime import Backend
 from worker.pipeline.inference import Models
 from worker.settings import ModelsSettings
 

@@ -1,4 +1,4 @@
-"""The runtimes behind one protocol, and which of them runs.
+"""Which runtime runs a bundle, and how it is opened.
 
 `openvino` runs on the CPU from the base install. `torch` (extra `cuda`) runs on a CUDA device in fp16, or on the CPU
 in f32, where the tests prove it equal to OpenVINO. A backend holds one network; it belongs to one thread.
@@ -8,43 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Literal
 
 from worker.errors import BackendError
 from worker.models.bundle import Bundle, ClassifierManifest, DetectorManifest
+from worker.models.runtime import Backend, BackendName
 
-BackendName = Literal["openvino", "torch"]
-ComputePrecision = Literal["f32", "bf16", "fp16"]
 DETECTOR_BATCHES = (4, 1)
 """Batch sizes that OpenVINO compiles the detector for, largest first."""
-
-
-class Backend(Protocol):
-    """One network on one device.
-
-    Attributes:
-        name: the runtime.
-        device: the device in words, for example a CPU's or GPU's model name.
-        precision: the compute precision that is actually used.
-    """
-
-    @property
-    def name(self) -> BackendName: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def precision(self) -> ComputePrecision: ...
-
-    def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Run one batch: uint8 (n, h, w, 3) BGR for a detector, float32 (n, 1, h, w) for a classifier.
-
-        Raises:
-            BackendError: the runtime failed.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from worker.face import EMOTIONS
 from worker.frame import Pixels
-from worker.models.backends import Backend
 from worker.models.bundle import Bundle, ClassifierManifest, Crop
 from worker.models.crop import classifier_input
+from worker.models.runtime import Backend
 from worker.models.warm_up import seconds_of
 
 WARM_UP_FACES = 8

@@ -9,9 +9,9 @@ import numpy as np
 from worker.errors import BackendError
 from worker.face import Box, Detection
 from worker.frame import Letterbox, Pixels
-from worker.models.backends import Backend
 from worker.models.boxes import decode, suppress
 from worker.models.bundle import Bundle, DetectorManifest
+from worker.models.runtime import Backend
 from worker.models.warm_up import seconds_of
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.errors import WorkerError
-from worker.models.backends import Backend, BackendChoice, choose_backend, open_backend
+from worker.models.backends import BackendChoice, choose_backend, open_backend
 from worker.models.bundle import Bundle, ClassifierManifest, DetectorManifest, load_bundle
 from worker.models.classifier import softmax
+from worker.models.runtime import Backend
 from worker.models.warm_up import seconds_of
 
 BUNDLES = Path(__file__).parents[1] / "bundles"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import openvino
 
 from worker.errors import BackendError
-from worker.models.backends import BackendName, ComputePrecision
+from worker.models.runtime import BackendName, ComputePrecision
 
 _PRECISIONS: dict[str, ComputePrecision] = {"f32": "f32", "bf16": "bf16", "f16": "fp16"}
 
@@ -50,7 +50,7 @@ class OpenVinoBackend:
         self.precision: ComputePrecision = self._used_precision()
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """See `worker.models.backends.Backend.infer`."""
+        """See `worker.models.runtime.Backend.infer`."""
         try:
             outputs = [self._run(size, piece) for size, piece in self._pieces(batch)]
         except RuntimeError as error:

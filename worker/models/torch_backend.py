@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from worker.errors import BackendError
-from worker.models.backends import BackendName, ComputePrecision
 from worker.models.bundle import Bundle, ClassifierManifest, DetectorManifest
 from worker.models.graph import load_network
+from worker.models.runtime import BackendName, ComputePrecision
 
 
 class TorchBackend:
@@ -44,7 +44,7 @@ class TorchBackend:
         self._network = network.to(memory_format=torch.channels_last)
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """See `worker.models.backends.Backend.infer`."""
+        """See `worker.models.runtime.Backend.infer`."""
         try:
             with torch.inference_mode():
                 output: Tensor = self._network(self._to_device(torch.from_numpy(batch)))

@@ -12,12 +12,13 @@ import pytest
 from tests.shared_data import shared
 from tests.unit.models.bundles import FILES, classifier_manifest, shipped_classifier, shipped_detector
 from worker.face import EMOTIONS
-from worker.models.backends import BackendName, ComputePrecision, choose_backend, open_backend
+from worker.models.backends import choose_backend, open_backend
 from worker.models.bundle import write_bundle
 from worker.models.classifier import EmotionClassifier, softmax
 from worker.models.crop import crop_face
 from worker.models.detector import FaceDetector
 from worker.models.letterbox import letterbox_picture
+from worker.models.runtime import BackendName, ComputePrecision
 
 
 class Brightness:

@@ -14,11 +14,12 @@ from tests.unit.models.bundles import FILES, PORTRAITS, detector_manifest, shipp
 from worker.errors import BackendError
 from worker.face import Box
 from worker.frame import Letterbox
-from worker.models.backends import BackendName, ComputePrecision, choose_backend, open_backend
+from worker.models.backends import choose_backend, open_backend
 from worker.models.boxes import BINS, anchor_points
 from worker.models.bundle import DETECTOR_SHAPES, write_bundle
 from worker.models.detector import FaceDetector
 from worker.models.letterbox import letterbox_picture
+from worker.models.runtime import BackendName, ComputePrecision
 
 
 class OneFace:

@@ -8,7 +8,8 @@ import pytest
 
 from worker.errors import BackendError
 from worker.models import gpu_check as module
-from worker.models.backends import Backend, BackendChoice, ComputePrecision, choose_backend, open_backend
+from worker.models.backends import BackendChoice, choose_backend, open_backend
+from worker.models.runtime import Backend, ComputePrecision
 
 
 def test_without_a_device_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
