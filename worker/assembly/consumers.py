@@ -49,7 +49,7 @@ class ConsumerWatch:
         try:
             while not self._clock.wait(self._stopping, _EVERY_S):
                 self._look()
-        except BaseException as error:  # noqa: BLE001 - the thread's outermost loop: the owner must know
+        except BaseException as error:  # noqa: BLE001 - the outermost loop: by SystemExit, too, it would end unnoticed
             self._failed(error)
 
     def _look(self) -> None:

@@ -34,7 +34,7 @@ class Errands:
                 return
             try:
                 answer.set_result(work())
-            except Exception as error:  # noqa: BLE001 - the one who asked is told, the worker goes on
+            except Exception as error:  # noqa: BLE001 - whatever the work raises, `ask` raises it to who asked
                 answer.set_exception(error)
 
         self._queue.put(errand)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 from worker.assembly.capacity import CapacityWatch, planned_warning
@@ -54,11 +55,10 @@ class House:
         self._opening = opening_streams(settings)
         self._vitals = Vitals(clock, streams=self._states.all)
         self._window = open_window(settings.web, self._vitals, self._failed_in("web"))
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._window.stop, 1.0)
             self._furnish(settings)
-        except BaseException:
-            self._window.stop(1.0)
-            raise
+            undo.pop_all()  # the window stays open
 
     def _furnish(self, settings: Settings) -> None:
         metrics = self._window.metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from functools import partial
 
 from worker.assembly.hall import HallKeys, open_hall
@@ -33,11 +34,10 @@ class PhotoHouse:
         bell = Bell()
         self._vitals = Vitals(clock)
         self._window = open_window(settings.web, self._vitals, self._failed, home="photo")
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._window.stop, 1.0)
             workshop = open_workshop(settings.models)
-        except BaseException:
-            self._window.stop(1.0)
-            raise
+            undo.pop_all()  # the window stays open
         for labels in workshop.labels():
             self._window.metrics.model(**labels)
         author = Author(settings.worker.name, workshop.names(), timed=False)

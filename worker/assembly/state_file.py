@@ -104,9 +104,8 @@ def _replace(path: Path, text: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        finally:
+            Path(name).unlink(missing_ok=True)  # there only if something went wrong before the renaming
     except OSError as error:
         raise SettingsError(
             f"web.state_file: {path} cannot be written: {error.strerror}; the change was not made"

@@ -66,9 +66,7 @@ class AsyncReader(Generic[ItemT_co]):
             self._under_way = loop.run_in_executor(self._thread, self.reader.read, min(wait_s, BLOCK_S), limit)
         try:
             items = await asyncio.shield(self._under_way)
-        except asyncio.CancelledError:
-            raise  # the read goes on, and the next one gets what it brings
-        except BaseException:
+        except Exception:  # of any kind: that read is over; a cancellation is none, there the next call gets its items
             self._under_way = None
             raise
         self._under_way = None
