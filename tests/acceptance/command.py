@@ -131,7 +131,9 @@ def running(pid: int) -> bool:
 
 def children_of(pid: int) -> dict[int, str]:
     """The command lines of its children, by process id."""
-    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True).stdout
+    table = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True
+    ).stdout
     rows = [line.split(None, 2) for line in table.splitlines()]
     return {int(row[0]): row[2] for row in rows if len(row) == 3 and int(row[1]) == pid}
 

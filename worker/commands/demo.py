@@ -20,11 +20,13 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from worker.commands.leash import leash
 from worker.commands.live_view import LiveView
 from worker.commands.overlay import overlay
+from worker.commands.own_redis import own_redis
 from worker.commands.verify import verify
 from worker.demo.cameras import SCENES, make_video
-from worker.embedded_redis import EmbeddedRedis, free_port
+from worker.embedded_redis import free_port
 from worker.errors import OutputError, SourceError, StageDied
 from worker.events import schema
 from worker.events.consumer import Reader, Received
@@ -53,7 +55,7 @@ def demo(
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emotion-demo-")))
         streams = {f"camera-{i}": url for i, url in enumerate(source, 1)} if source else _make_cameras(scratch, console)
-        server = redis_url or stack.enter_context(EmbeddedRedis()).url
+        server = redis_url or stack.enter_context(own_redis())
         port = free_port()
         config = _write_config(scratch, streams, server, port)
         view, records = LiveView(), list[schema.FrameEvent]()
@@ -111,15 +113,16 @@ def _worker(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with lines:
         command = [sys.executable, "-m", "worker", "run", str(config)]
         process = subprocess.Popen(command, stdout=lines, stderr=lines, env={**os.environ, "NO_COLOR": "1"})
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
+        with leash(process.pid):
             try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                yield process
+            finally:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
 
 def _watch(

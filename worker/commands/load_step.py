@@ -19,7 +19,9 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from worker.commands.bottleneck import Step
-from worker.embedded_redis import EmbeddedRedis, free_port
+from worker.commands.leash import leash
+from worker.commands.own_redis import own_redis
+from worker.embedded_redis import free_port
 from worker.errors import SourceError, StageDied
 from worker.events import schema
 
@@ -54,8 +56,8 @@ def run_step(load: Load, streams: int) -> Step:
         SourceError: not every stream published within two minutes.
         RedisError: there is no server to start.
     """
-    with EmbeddedRedis() as server, _worker(load, server.url, streams) as (process, port):
-        client = redis.Redis.from_url(server.url)
+    with own_redis() as server, _worker(load, server, streams) as (process, port):
+        client = redis.Redis.from_url(server)
         _wait_for_all(process, port, streams)
         time.sleep(_SETTLE_S)
         before, machine_before, began = _scrape(port), _machine_s(), time.time()
@@ -111,18 +113,19 @@ def _worker(load: Load, server: str, streams: int) -> Iterator[tuple[subprocess.
     log = load.folder / f"capacity-{streams}.log"
     with log.open("wb") as lines:
         process = subprocess.Popen([sys.executable, "-m", "worker", "run", str(config)], stdout=lines, stderr=lines)
-        try:
-            yield process, port
-        except StageDied as error:
-            last = log.read_text(errors="replace").strip().splitlines()
-            raise StageDied(f"{error}: {last[-1] if last else 'it said nothing'}") from error
-        finally:
-            process.terminate()
+        with leash(process.pid):
             try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                yield process, port
+            except StageDied as error:
+                last = log.read_text(errors="replace").strip().splitlines()
+                raise StageDied(f"{error}: {last[-1] if last else 'it said nothing'}") from error
+            finally:
+                process.terminate()
+                try:
+                    process.wait(_STOP_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
 
 def _wait_for_all(process: subprocess.Popen[bytes], port: int, streams: int) -> None:
