@@ -48,8 +48,12 @@ class Watchdog:
     def _main(self) -> None:
         try:
             while not self._clock.wait(self._stopping, TICK_S):
-                for stream in self._streams():
-                    stream.tick()
+                self._round()
                 self._beat(self._clock.monotonic())
         except Exception as error:  # noqa: BLE001 - the thread's outermost loop: the owner is told and stops the worker
             self._died(error)
+
+    def _round(self) -> None:
+        """In a frame of its own: the last stream that was looked at may be removed, and is not held until the next."""
+        for stream in self._streams():
+            stream.tick()
