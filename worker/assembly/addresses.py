@@ -50,8 +50,12 @@ def _check_file(url: str, folder: Path | None) -> None:
     """A path inside the folder, links followed."""
     if folder is None:
         raise _refused("url must be a camera's address: files may be added only where web.files names their folder")
-    path = (folder / url).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.exists():
+    try:
+        path = (folder / url).resolve()
+        there = path.is_relative_to(folder.resolve()) and path.exists()
+    except (OSError, RuntimeError):  # too long a name, a folder that may not be entered, links in a circle
+        there = False
+    if not there:
         raise _refused("url is no file in the folder web.files")
 
 

@@ -14,7 +14,7 @@ from worker.assembly.state_file import StateFile, plain
 from worker.assembly.streams import Streams
 from worker.errors import SettingsError
 from worker.settings import Settings, StreamSettings, WebSettings
-from worker.web.answers import Refusal
+from worker.web.answers import Refusal, place
 
 _log = logging.getLogger(__name__)
 _LET_GO_S = 5.0
@@ -156,8 +156,7 @@ class StreamChanges:
             stream = StreamSettings.model_validate({key: value for key, value in given.items() if value is not None})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise Refusal(422, f"{where}: {first['msg']}" if where else first["msg"]) from None
+            raise Refusal(422, f"{place(first['loc'])}: {first['msg']}" if first["loc"] else first["msg"]) from None
         try:
             if address_is_new:
                 check_address(stream.address, self._settings.web)

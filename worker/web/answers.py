@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,11 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.redact import redact
+
+_log = logging.getLogger(__name__)
 
 
 class Refusal(Exception):
@@ -45,8 +49,11 @@ _MEANINGS = {
     415: "This kind of content is not read.",
     422: "The request can be read, but what it asks for is not valid.",
     429: "Too many requests: wait a moment.",
+    500: "A fault of the worker.",
     503: "The worker is not ready for this yet, or stops.",
 }
+
+_NO_JSON = "the body is no JSON"
 
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
@@ -75,13 +82,37 @@ def answer_plainly(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return problem(400, "the body is no JSON")
-        where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-        return problem(422, f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}")
+            return problem(400, _NO_JSON)
+        if first["loc"] == ("body",):
+            return problem(422, "the body must be a JSON object, sent as application/json")
+        return problem(422, f"{place(first['loc'])}: {first['msg'][:1].lower()}{first['msg'][1:]}")
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, unknown)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+class Faults:
+    """Whatever a route did not expect is told to the log, and plainly to the one who asked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = False
+
+        async def watched(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # the request's outermost frame: the worker and other requests go on
+            _log.error("%s %s failed: please report it", scope["method"], scope["path"], exc_info=error)
+            if began:
+                raise  # half an answer is out: the connection is closed
+            await problem(500, "a fault of the worker: see its log, and please report it")(scope, receive, send)
 
 
 def _methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
@@ -94,6 +125,12 @@ def _methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
     return sorted(found)
 
 
+def place(location: Sequence[int | str]) -> str:
+    """Where a value is wrong, without the branches of pydantic's unions: the key, and its place in a list."""
+    key, *rest = [part for part in location if part not in ("body", "path", "query")]
+    return ".".join(str(part) for part in (key, *rest) if part == key or isinstance(part, int))
+
+
 def _plain(error: HTTPException) -> str:
-    words = {404: "there is nothing at this path", 405: "this path cannot be asked in this way (method)"}
+    words = {400: _NO_JSON, 404: "there is nothing at this path", 405: "this path cannot be asked in this way (method)"}
     return words.get(error.status_code, str(error.detail))

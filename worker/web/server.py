@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 
 from worker import __version__
 from worker.errors import PortError
-from worker.web.answers import answer_plainly
+from worker.web.answers import Faults, answer_plainly
 from worker.web.desks import Desks
 from worker.web.guard import OPEN_PATHS, Guard, SecurityHeaders
 from worker.web.health import Health, health_routes, health_summary
@@ -58,6 +58,7 @@ def create_app(
     app = FastAPI(
         title="emotion-worker", version=__version__, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None
     )
+    app.add_middleware(Faults)
     app.add_middleware(Guard, host=access.host, allowed_hosts=access.allowed_hosts, keys=keys, changes=access.changes)
     app.add_middleware(Limits, open_paths=OPEN_PATHS, photo_bytes=MAX_BYTES, reads=Rate(100, 300), writes=Rate(10, 30))
     app.add_middleware(SecurityHeaders)

@@ -120,3 +120,27 @@ def test_health_in_the_api_says_what_is_not_well() -> None:
     with port() as client:
         answer = client.get("/api/v1/health").json()
         assert answer == {"live": True, "ready": False, "started": False, "reasons": ["models are not warm yet"]}
+
+
+def test_what_nobody_expected_is_told_to_the_log_and_plainly_to_the_one_who_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> dict[str, object]:
+        raise RuntimeError("a bug")
+
+    errors: list[BaseException] = []
+    window = open_window(WebSettings(port=0), Vitals(SystemClock()), errors.append)
+    window.desks.live = fail
+    assert window.server is not None
+    with httpx.Client(base_url=f"http://127.0.0.1:{window.server.port}", trust_env=False) as client:
+        answer = client.get("/api/v1/live")
+        assert answer.status_code == 500
+        assert answer.json() == {"error": "a fault of the worker: see its log, and please report it"}
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert client.get("/livez").status_code == 200, "the port goes on"
+    assert window.stop(5)
+    assert errors == []
+    (record,) = [record for record in caplog.records if record.name == "worker.web.answers"]
+    assert record.getMessage() == "GET /api/v1/live failed: please report it"
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "a bug"

@@ -1,0 +1,53 @@
+"""Addresses from the API where the settings name no folder of files: cameras on the network, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.assembly.addresses import check_address
+from worker.settings import WebSettings
+from worker.web.answers import Refusal
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "webcam:0",
+        "/dev/video0",
+        "/dev/v4l/by-id/camera",
+        "hall.mp4",
+        "/etc/passwd",
+        "file:/etc/passwd",
+        "concat:/etc/passwd",
+        "subfile,,start,0,end,9,,:/etc/passwd",
+        "http:127.0.0.1:80",
+        ".",
+        "",
+    ],
+)
+def test_no_file_and_no_device_is_added_unless_settings_name_a_folder(url: str) -> None:
+    with pytest.raises(Refusal, match=r"only where web\.files names their folder") as caught:
+        check_address(url, WebSettings())
+    assert caught.value.status == 422
+
+
+def test_a_folder_with_traps_leads_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("/etc/passwd")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "device").symlink_to("/dev/null")
+    (tmp_path / "hall.mp4").touch()
+    web = WebSettings(files=tmp_path)
+    check_address("hall.mp4", web)
+    check_address(f"../{tmp_path.name}/hall.mp4", web)
+    for url in ("out", "circle", "device", "circle/hall.mp4", "x" * 300, ".."):
+        with pytest.raises(Refusal, match=r"no file in the folder web\.files"):
+            check_address(url, web)
+
+
+@pytest.mark.parametrize(
+    "url", ["rtsp://192.0.2.1/x", "RTSPS://192.0.2.1:322/x", "https://viewer:a@b@192.0.2.1/x.m3u8"]
+)
+def test_cameras_on_the_network_may_be_added(url: str) -> None:
+    check_address(url, WebSettings())
