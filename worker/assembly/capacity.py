@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from worker.assembly.reports import StreamStates
 from worker.clock import Clock
+from worker.cores import usable_cores
 from worker.settings import StreamSettings
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class CapacityWatch:
         self._picture_s = picture_s
         self._clock = clock
         self._tell = tell
-        self._cores = os.cpu_count() or 1
+        self._cores = usable_cores()
         self._at = clock.monotonic()
         self._work = states.work()
         self._over = False
@@ -68,7 +68,7 @@ class CapacityWatch:
         over = decode + inference > self._cores
         if over and not self._over:
             _log.warning(
-                "live streams need %.1f cores for decoding and %.1f for inference, and there are %d: "
+                "live streams need %.1f cores for decoding and %.1f for inference, and there are %g: "
                 "frames are skipped; lower max_fps, set decode: keyframes where one a second will do, or add a worker",
                 decode,
                 inference,

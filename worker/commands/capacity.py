@@ -31,6 +31,8 @@ from worker.sources.options import SourceOptions, is_live, is_pictures
 _RECORD_S = 10.0
 _LOOK_S = 2.0
 _RATES_UP_TO = 120.0
+_NOTICEABLE = 0.1
+_ROOMY = 96  # columns of a terminal
 
 
 def capacity(
@@ -123,10 +125,11 @@ def _record(url: str, path: Path) -> None:
 
 def show(console: Console, good: int, steps: Sequence[Step], target_ms: float) -> None:
     """The steps by number of streams, the result, and what binds."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    room = 1 if console.width >= _ROOMY else 0
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, room))
     columns = (
-        "streams", "holds", "fps each\nleast", "latency ms\np50 / p95", "cores\nused", "decode", "detect", "classify",
-        "inference\nbusy", "memory\nMB",
+        "streams", "holds", "fps\nleast", "latency ms\np50 / p95", f"cores\nof {steps[0].cores:g}", "decode",
+        "detect", "classify", "models\nbusy", "memory\nMB",
     )  # fmt: skip
     for title in columns:
         table.add_column(title, justify="left" if title == "holds" else "right", no_wrap=True)
@@ -147,7 +150,10 @@ def show(console: Console, good: int, steps: Sequence[Step], target_ms: float) -
         bound = what_binds(first)
         console.print(f"What binds at {first.streams}: [bold]{bound.what}[/bold]: {bound.seen}.", highlight=False)
         console.print(f"What helps: {bound.advice}.", highlight=False)
-    console.print("[dim]All streams show the same clip, nearly in step: cameras that are not get a little more.[/dim]")
+        if first.others > _NOTICEABLE * first.machine_cores and bound.what != "other programs":
+            told = f"Other programs used {first.others:.1f} of {first.machine_cores} cores meanwhile: without them it"
+            console.print(f"{told} may be more.", highlight=False)
+    console.print("[dim]All streams show one clip, nearly in step; cameras do not, so a little more may hold.[/dim]")
 
 
 def _row(step: Step, target_ms: float) -> tuple[str | Text, ...]:
@@ -158,7 +164,7 @@ def _row(step: Step, target_ms: float) -> tuple[str | Text, ...]:
         Text("yes", style="bold green") if holds else Text("no", style="bold red"),
         f"{step.fps:.1f}",
         f"{step.p50_ms:.0f} / {step.p95_ms:.0f}",
-        f"{step.used:.2f} of {step.cores}",
+        f"{step.used:.2f}",
         f"{share['decode'] + share['convert']:.2f}",
         f"{share['detect']:.2f}",
         f"{share['classify']:.2f}",

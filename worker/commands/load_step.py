@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from worker.commands.bottleneck import Step
 from worker.commands.leash import leash
 from worker.commands.own_redis import own_redis
+from worker.cores import usable_cores
 from worker.embedded_redis import free_port
 from worker.errors import SourceError, StageDied
 from worker.events import schema
@@ -78,8 +79,9 @@ def run_step(load: Load, streams: int) -> Step:
         p50_ms=_quantile(everything, 0.5),
         p95_ms=_quantile(everything, 0.95),
         worst_p95_ms=max(_quantile(part, 0.95) for part in latencies),
-        cores=os.cpu_count() or 1,
+        cores=usable_cores(),
         used=used,
+        machine_cores=os.cpu_count() or 1,
         others=max(0.0, (machine_after - machine_before) / span - used),
         inference_busy=after.get(("emotion_worker_inference_busy_ratio", ""), 0.0),
         waiting=int(after.get(("emotion_worker_publish_queue_records", ""), 0.0)),

@@ -40,8 +40,10 @@ def show_sheet(console: Console, url: str, look: Look, judgement: Judgement, ent
 
 def _show_verdict(console: Console, judgement: Judgement) -> None:
     console.print(Text("verdict  ").append(judgement.grade.value, style=STYLES[judgement.grade]))
+    findings = Table.grid(padding=(0, 1))
     for finding in judgement.findings:
-        console.print(f"  - {escape(finding)}", highlight=False)
+        findings.add_row("  -", escape(finding))
+    console.print(findings, highlight=False)
 
 
 def _show_entry(console: Console, entries: Sequence[str]) -> None:
@@ -55,9 +57,10 @@ def _show_entry(console: Console, entries: Sequence[str]) -> None:
 def show_table(console: Console, rows: Sequence[_Row]) -> None:
     """A line a source, then what speaks against each, then the entries."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in ("stream", "verdict", "video", "fps", "key frame", "first\npicture", "faces", "this machine"):
-        right = title in ("fps", "key frame", "first\npicture")
-        table.add_column(title, justify="right" if right else "left", overflow="fold")
+    for title in ("stream", "verdict", "video", "fps", "key\nframe", "first\npicture", "faces", "this\nmachine"):
+        right = title in ("fps", "key\nframe", "first\npicture")
+        folds = title in ("stream", "video", "faces")
+        table.add_column(title, justify="right" if right else "left", overflow="fold", no_wrap=not folds)
     for stream, look, judgement, _ in rows:
         name = Text(stream, style="bold")
         if look is None or judgement is None:

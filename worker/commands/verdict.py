@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from worker.assembly.study import gates_of
 from worker.assembly.workshop import Workshop
 from worker.commands.look import Look, brightness
+from worker.cores import usable_cores
 from worker.face import EMOTIONS, Detection, Quality
 from worker.frame import Letterbox, Pixels
 from worker.models.crop import crop_face
@@ -30,6 +31,7 @@ _LOOKS_A_SECOND = 5.0
 _CLOCK_TRUST_S = 5.0
 _LONG_GOP_S = 4.0
 _REPEATS = 5
+_HEADROOM = 0.9
 
 
 class Grade(StrEnum):
@@ -54,18 +56,21 @@ class SeenFace:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one such stream takes of this machine.
+    """What one such stream takes of this machine, as if nothing else ran.
 
     Attributes:
+        fps: frames a second that are analysed: what comes, but no more than a live stream asks for by default.
         decode_cores: of one core, for all frames that the source sends.
         inference: share of what this machine can infer, at `fps` frames a second.
         streams: how many such streams fit.
+        most_fps: frames a second of a single such stream that this machine can analyse.
     """
 
     fps: float
     decode_cores: float
     inference: float
     streams: int
+    most_fps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def speed_of(workshop: Workshop) -> Speed:
     shape = workshop.detector.shapes[0]
     blank = np.full((1, shape[1], shape[0], 3), PADDING, np.uint8)
     letterbox = Letterbox.fit(*shape, (shape,))
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     began = time.process_time()
     for _ in range(_REPEATS):
         workshop.detector.detect(blank, [letterbox])
@@ -110,7 +115,7 @@ def judge(look: Look, workshop: Workshop, speed: Speed) -> Judgement:
     """
     faces = tuple(find_faces(look, workshop))
     light = float(np.mean([brightness(sample.luma) for sample in look.samples]))
-    cost = _cost(look, speed, faces)
+    cost = cost_of(look, speed, faces)
     serious, minor = _about_faces(look, faces, light, workshop), _about_video(look, cost)
     grade = Grade.LIMITED if serious else Grade.READY
     return Judgement(grade, (*serious, *minor), faces, cost, light)
@@ -136,14 +141,16 @@ def find_faces(look: Look, workshop: Workshop) -> list[SeenFace]:
     return found
 
 
-def _cost(look: Look, speed: Speed, faces: tuple[SeenFace, ...]) -> Cost:
-    cores = os.cpu_count() or 1
+def cost_of(look: Look, speed: Speed, faces: Sequence[SeenFace]) -> Cost:
+    """What a stream like this one takes; a file stands for a camera, as in `capacity`."""
+    cores = usable_cores()
     rate = look.fps or look.declared_fps or 25.0
-    fps = min(rate, LIVE_FPS) if look.live else rate
+    fps = min(rate, LIVE_FPS)
     decode = (look.decode_ms * rate + look.convert_ms * fps) / 1000
     at_once = len(faces) / max(1, len(look.samples))
     inference = speed.picture_s * fps + speed.face_s * at_once * min(fps, _LOOKS_A_SECOND)
-    return Cost(fps, decode, inference, int(1 / max(1e-6, inference + decode / cores)))
+    left = max(0.0, 1 - decode / cores)
+    return Cost(fps, decode, inference, int(1 / (inference + decode / cores)), fps * left / inference)
 
 
 def _about_faces(look: Look, faces: tuple[SeenFace, ...], light: float, workshop: Workshop) -> list[str]:
@@ -223,7 +230,7 @@ def settings_entry(name: str, url: str, look: Look, cost: Cost) -> str:
     if look.transport == "udp":
         lines.append("  transport: udp")
     if not cost.streams:
-        lines.append(f"  max_fps: {max(1, int(cost.fps / max(1e-6, cost.inference)))}")
+        lines.append(f"  max_fps: {max(1, int(_HEADROOM * cost.most_fps))}")
     return "\n".join(lines)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 
 import pytest
 
 from worker.assembly.capacity import CapacityWatch, planned_warning
 from worker.assembly.reports import StreamStates
+from worker.cores import usable_cores
 from worker.settings import StreamSettings
 
 
@@ -56,7 +56,7 @@ def test_files_ask_for_nothing_in_time() -> None:
 def test_the_watch_measures_and_warns_once_until_it_was_better(caplog: pytest.LogCaptureFixture) -> None:
     clock, states, told = Hand(), StreamStates(), list[tuple[str, float]]()
     watch = CapacityWatch(states, 0.01, clock, lambda part, cores: told.append((part, cores)))
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
 
     def ten_seconds(frames: int, decode_s: float) -> None:
         states.count(decoded=frames, decode_s=decode_s)

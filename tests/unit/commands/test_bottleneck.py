@@ -10,8 +10,8 @@ import pytest
 from worker.commands.bottleneck import Step, search, what_binds
 
 QUIET = Step(
-    streams=4, wanted_fps=10, fps=10, p50_ms=40, p95_ms=90, worst_p95_ms=95, cores=4, used=1.5, others=0.1,
-    inference_busy=0.4, waiting=0, memory_mb=700, memory_limit_mb=16000,
+    streams=4, wanted_fps=10, fps=10, p50_ms=40, p95_ms=90, worst_p95_ms=95, cores=4, used=1.5,
+    machine_cores=4, others=0.1, inference_busy=0.4, waiting=0, memory_mb=700, memory_limit_mb=16000,
     stages={"decode": 0.2, "convert": 0.05, "detect": 0.35, "classify": 0.05},
 )  # fmt: skip
 
@@ -47,9 +47,13 @@ def test_holding_needs_the_frames_as_well_as_the_time() -> None:
         ({"inference_busy": 0.99, "stages": {"detect": 0.9, "classify": 0.05}}, "the detector"),
         ({"inference_busy": 0.99, "stages": {"detect": 0.3, "classify": 0.65}}, "the classifier"),
         ({"used": 3.9, "stages": {"decode": 2.6, "convert": 0.4, "detect": 0.5}}, "decoding"),
+        ({"used": 3.9, "inference_busy": 0.95, "stages": {"decode": 2.6, "detect": 0.8}}, "decoding"),
+        ({"used": 3.9, "inference_busy": 0.8, "stages": {"decode": 0.9, "detect": 0.7}}, "the detector"),
         ({"waiting": 900}, "publishing"),
         ({"memory_mb": 15000}, "memory"),
         ({"used": 0.3, "others": 2.4, "inference_busy": 0.99}, "other programs"),
+        ({"used": 1.9, "others": 2.0}, "other programs"),
+        ({"used": 1.9, "cores": 2, "machine_cores": 64, "others": 30.0, "inference_busy": 0.99}, "the detector"),
         ({"used": 0.3, "on_cpu": False, "inference_busy": 0.99}, "the detector"),
         ({}, "no single part"),
     ],

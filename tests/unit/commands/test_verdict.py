@@ -4,16 +4,17 @@ import pytest
 import yaml
 
 from worker.commands.look import Look
-from worker.commands.verdict import Cost, settings_entry, stream_name
+from worker.commands.verdict import Cost, Speed, cost_of, settings_entry, stream_name
+from worker.cores import usable_cores
 from worker.redact import redact
 from worker.settings import StreamSettings
 
-FITS = Cost(10, 0.1, 0.3, 3)
-TOO_MUCH = Cost(10, 0.1, 2.5, 0)
+FITS = Cost(10, 0.1, 0.3, 3, 30.0)
+TOO_MUCH = Cost(10, 0.1, 2.0, 0, 4.8)
 
 
-def camera(fps: float = 25.0, seconds: float = 4.0) -> Look:
-    look = Look(live=True, transport="tcp", declared_fps=25.0)
+def camera(fps: float = 25.0, seconds: float = 4.0, live: bool = True) -> Look:
+    look = Look(live, transport="tcp", declared_fps=25.0)
     for number in range(round(fps * seconds)):
         look.arrivals.append(100 + number / fps)
         look.media.append(number / 25)
@@ -41,6 +42,19 @@ def test_a_clock_that_runs_fast_is_told_from_pictures_that_come_late() -> None:
     assert look.clock_drift is not None
     moved, seconds = look.clock_drift
     assert moved == pytest.approx(0.001 * seconds)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_stream_costs_all_its_decoding_and_the_inference_that_a_live_stream_asks_for(live: bool) -> None:
+    look = camera(live=live)
+    look.decode_s = 0.02 * look.frames
+    cost = cost_of(look, Speed(picture_s=0.025, face_s=0.01), [])
+    assert cost.fps == 10
+    assert cost.decode_cores == pytest.approx(25 * 0.02, rel=0.05)
+    assert cost.inference == pytest.approx(0.25)
+    share = cost.decode_cores / usable_cores()
+    assert cost.streams == int(1 / (0.25 + share))
+    assert cost.most_fps * 0.025 + share == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
