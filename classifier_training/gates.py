@@ -44,23 +44,29 @@ def measure_gates(classify: Classify, holdout: FaceSet, crop: Crop) -> Gates:
 
     small = [right(degrade(faces.images, partial(low_resolution, side=side))) for side in _SIDES]
     blurred = [degrade(faces.images, variant) for variant in _blurs()]
-    dimmed = [np.round(faces.images * share).astype(np.uint8) for share in _DIMMED]
+    dark = [degrade(faces.images, partial(dimmed, share=share)) for share in _DIMMED]
     sharpnesses = [sharpness(image) for images in blurred for image in images]
-    brightnesses = [float(image.mean()) / 255 for images in dimmed for image in images]
+    brightnesses = [float(image.mean()) / 255 for images in dark for image in images]
     return Gates(
         size_px=round(_smallest_side([float(hits.mean()) for hits in small]) / crop.margin, 1),
         sharpness=_poor_until(sharpnesses, [right(images) for images in blurred]),
-        brightness=_poor_until(brightnesses, [right(images) for images in dimmed]),
+        brightness=_poor_until(brightnesses, [right(images) for images in dark]),
         inside=INSIDE,
     )
 
 
 def _blurs() -> list[Variant]:
     lines = [partial(motion_blur, length=n, vertical=vertical) for n in _BLUR_LENGTHS for vertical in (False, True)]
-    return [*lines, *(partial(_round_blur, sigma=sigma) for sigma in _SIGMAS)]
+    return [*lines, *(partial(round_blur, sigma=sigma) for sigma in _SIGMAS)]
 
 
-def _round_blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+def dimmed(image: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """`share` of the light."""
+    return np.round(image * share).astype(np.uint8)
+
+
+def round_blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    """A Gaussian of `sigma` pixels: out of focus."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 

@@ -85,6 +85,25 @@ def write_curves(path: Path, history: Sequence[dict[str, float]]) -> None:
     _save(figure, path)
 
 
+def write_quality(path: Path, figures: dict[str, Any]) -> None:
+    """Accuracy over each quality value, with 95 % intervals (`figures` as `quality.measure_quality` gives them)."""
+    figure, grid = plt.subplots(2, 3, figsize=(10, 5.5), sharey=True)
+    for axes, (name, value) in zip(grid.flat, figures["values"].items(), strict=True):
+        for key, title in (("alone", "its fault alone"), ("camera", "all faults")):
+            bins = value[key]["bins"] if value[key] is not None else []
+            middles = [(bin_["from"] + bin_["to"]) / 2 for bin_ in bins]
+            spans = [(bin_["to"] - bin_["from"]) / 2 for bin_ in bins]
+            accuracies = np.array([bin_["accuracy"] for bin_ in bins]) * 100
+            ends = np.array([bin_["interval_95"] for bin_ in bins]).reshape(-1, 2).T * 100
+            axes.errorbar(middles, accuracies, abs(ends - accuracies), spans, fmt="o", capsize=3, label=title)
+        axes.set(xlabel=name, ylim=(0, 100))
+        axes.grid(alpha=0.3)
+    grid[0, 0].legend(fontsize=8)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("right, %")
+    _save(figure, path)
+
+
 def write_gallery(folder: Path, labels: LabelSet, faces: FaceSet, probabilities: NDArray[np.float32]) -> None:
     """mistakes.png: the mistakes that the model was surest of. Shows people: keep it out of git."""
     folder.mkdir(parents=True, exist_ok=True)

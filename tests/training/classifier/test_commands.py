@@ -55,6 +55,7 @@ def test_evaluate_tells_and_writes_what_it_promises(tmp_path: Path) -> None:
         ("evaluate", ("--images", "nowhere"), "nowhere does not exist"),
         ("evaluate", ("--images", "nowhere", "--bundle", "no_bundle"), "no_bundle"),
         ("evaluate", ("--images", "nowhere", "--peer", "no.onnx"), "no.onnx"),
+        ("quality", ("--data", "nowhere"), "nowhere does not exist"),
         ("export", ("--run", "norun", "--data", ".", "--version", "1", "--out", "o"), "crop rule"),
     ],
 )
