@@ -80,7 +80,7 @@ export interface Probabilities {
   neutral: number;
 }
 
-/** How well the face could be seen; accuracy falls with each of the three. */
+/** How well the face could be seen. Low values foretell wrong emotions; among published ones they tell little. */
 export interface Quality {
   /** Geometric mean of the box's sides, pixels of the full picture. */
   size_px: number;

@@ -92,7 +92,7 @@ class Stable(_Model):
 
 
 class Quality(_Model):
-    """How well the face could be seen; accuracy falls with each of the three."""
+    """How well the face could be seen. Low values foretell wrong emotions; among published ones they tell little."""
 
     size_px: Annotated[float, Field(ge=0)]
     """Geometric mean of the box's sides, pixels of the full picture."""
