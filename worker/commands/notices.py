@@ -50,7 +50,8 @@ def notice_of(item: Item) -> Text | None:
         return _line(record.end, record.stream, f" GAP {record.cause.replace('_', ' ')} ", LOUD, _stretch(record))
     if isinstance(record, schema.StatusRecord):
         style = STATE_STYLES.get(record.state, TROUBLE)
-        return _line(record.at, record.stream, record.state.replace("_", " "), style, record.reason)
+        told = record.reason if record.reason != record.state else ""
+        return _line(record.at, record.stream, record.state.replace("_", " "), style, told)
     return None
 
 
