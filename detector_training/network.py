@@ -71,6 +71,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 
 
+def write_weights(model: Any, path: Path, about: dict[str, str]) -> None:
+    """The model's state as safetensors, floats as fp16, `about` as its metadata; beside, then renamed."""
+    from safetensors.torch import save_file
+
+    half = {
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for name, value in model.state_dict().items()
+    }
+    beside = path.with_suffix(".partial")
+    save_file(half, beside, about)
+    beside.replace(path)
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 

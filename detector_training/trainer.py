@@ -16,9 +16,19 @@ from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 
 from detector_training.cameras import CameraLook, SmallCopies
-from detector_training.network import build_detection_model, check_width, read_weights, restore, start_from
+from detector_training.network import (
+    build_detection_model,
+    check_width,
+    read_weights,
+    restore,
+    start_from,
+    write_weights,
+)
 from detector_training.run_settings import CameraSettings, TrainSettings
 from worker.models.bf16 import computes_in_bf16
+
+RESUME = "resume.safetensors"
+"""Averaged weights (EMA) as fp16 with epoch and settings: small enough for a repository, a start for the next stage."""
 
 
 class FaceDataset(YOLODataset):  # type: ignore[misc]
@@ -92,6 +102,8 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc]
                     written.replace(path)
         finally:
             self.last, self.best = last, best
+        about = {"epoch": str(self.epoch + 1), "settings": self._settings.model_dump_json()}
+        write_weights(self.ema.ema, self.wdir / RESUME, about)
         return done
 
 
