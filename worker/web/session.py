@@ -38,7 +38,7 @@ class Keys:
         """Whether the request holds the token or a session's cookie."""
         if self._is_token(headers):
             return True
-        end = self._sessions.get(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
+        end = self._sessions.get(_cookie(headers))
         return end is not None and self._clock() < end
 
     def open_session(self, headers: Headers) -> str | None:
@@ -53,13 +53,23 @@ class Keys:
 
     def close_session(self, headers: Headers) -> None:
         """Forget the session of this cookie."""
-        self._sessions.pop(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""), None)
+        self._sessions.pop(_cookie(headers), None)
 
     def _is_token(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if self._token is None or scheme.lower() != "bearer":
             return False
         return hmac.compare_digest(given.strip().encode(), self._token.encode())
+
+
+def cookie_name(headers: Headers) -> str:
+    """With the port: browsers send cookies to all ports of a host, and two workers there must not take each other's."""
+    port = headers.get("host", "").rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isdecimal() else COOKIE
+
+
+def _cookie(headers: Headers) -> str:
+    return cookie_parser(headers.get("cookie", "")).get(cookie_name(headers), "")
 
 
 def session_routes(keys: Keys) -> APIRouter:
@@ -82,7 +92,8 @@ def session_routes(keys: Keys) -> APIRouter:
             raise Refusal(401, "the token is wrong", {"WWW-Authenticate": "Bearer"})
         answer = Response(status_code=204)
         secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, secret, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure, path="/")
+        name = cookie_name(request.headers)
+        answer.set_cookie(name, secret, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure, path="/")
         return answer
 
     @router.delete(
@@ -91,7 +102,7 @@ def session_routes(keys: Keys) -> APIRouter:
     async def end(request: Request) -> Response:
         keys.close_session(request.headers)
         answer = Response(status_code=204)
-        answer.delete_cookie(COOKIE, path="/")
+        answer.delete_cookie(cookie_name(request.headers), path="/")
         return answer
 
     return router

@@ -80,6 +80,20 @@ def test_on_a_public_address_everything_but_pages_needs_the_token() -> None:
             assert ask(client, method, path, TOKEN) not in (401, 403), path
 
 
+def test_two_workers_on_one_host_leave_each_other_their_sessions() -> None:
+    """Browsers, as httpx, send a host's cookies to all of its ports."""
+    with (
+        port(host="0.0.0.0", token=TOKEN) as one,
+        port(host="0.0.0.0", token=TOKEN[::-1]) as other,
+        httpx.Client(trust_env=False) as browser,
+    ):
+        for client, token in ((one, TOKEN), (other, TOKEN[::-1])):
+            headers = {"Authorization": f"Bearer {token}"}
+            assert browser.post(client.base_url.join("/api/v1/session"), headers=headers).status_code == 204
+        for client in (one, other):
+            assert browser.get(client.base_url.join("/api/v1/live")).status_code == 503, "the guard lets it pass"
+
+
 def test_pages_ask_nobody_else_and_run_no_script_of_others() -> None:
     with port() as client:
         for path in ("/", "/photo"):
