@@ -145,7 +145,9 @@ def classify(error: ClientError, where: str) -> RedisError:
     if "Cluster mode is not enabled" in str(error):
         return RedisError(f"Redis at {where} is no cluster: set redis.mode to standalone or sentinel")
     if isinstance(error, _AWAY):
-        return RedisUnavailable(f"Redis at {where} cannot be reached: {_reason(error)}")
+        return RedisUnavailable(
+            f"Redis at {where} cannot be reached ({_reason(error).rstrip('.')}); does it run, and is its address right?"
+        )
     return RedisError(f"Redis at {where} answers with an error: {_reason(error)}")
 
 
