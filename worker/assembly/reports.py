@@ -56,6 +56,12 @@ class StreamStates:
                     now = Standing(state, before.reason, before.since, trouble if trouble in _TROUBLE else None)
             self._standings[stream] = now
 
+    def still(self, stream: str, reason: str) -> None:
+        """The stream stands where it stood; `reason` is why now."""
+        with self._lock:
+            if (before := self._standings.get(stream)) is not None:
+                self._standings[stream] = before._replace(reason=reason)
+
     def standing(self, stream: str) -> Standing | None:
         """Where the stream stands; None before it said anything."""
         with self._lock:
@@ -118,6 +124,7 @@ def source_report(metrics: Metrics, states: StreamStates, clock: Clock, live: bo
         skipped=skipped,
         decode_error=metrics.decode_error,
         state=state,
+        still=states.still,
         gap=gap,
         restarted=metrics.restarted,
         frame_seen=metrics.frame_seen,

@@ -21,6 +21,7 @@ class SourceReport:
         skipped: (stream, reason, count) decoded frames that are not handed over.
         decode_error: (stream) something could not be decoded or arrived damaged.
         state: (stream, state, previous, reason) the stream's state changed.
+        still: (stream, reason) another try failed: the state stays, and this is why now.
         gap: (stream, cause) a gap was told.
         restarted: (stream, cause) the source is opened again after the first time; cause is one of RESTART_CAUSES.
         frame_seen: (stream, wall seconds, monotonic seconds) time of the newest decoded frame.
@@ -37,6 +38,7 @@ class SourceReport:
     skipped: Callable[[str, str, int], None] = _ignore
     decode_error: Callable[[str], None] = _ignore
     state: Callable[[str, State, State | None, str], None] = _ignore
+    still: Callable[[str, str], None] = _ignore
     gap: Callable[[str, GapCause], None] = _ignore
     restarted: Callable[[str, str], None] = _ignore
     frame_seen: Callable[[str, float, float], None] = _ignore

@@ -79,6 +79,7 @@ class Teller:
             return
         closes_run = closes_run and not run.closed
         if state is self.state and not (closes_run and run.decoded):
+            self._report.still(self._stream, reason)
             return
         previous, self.state = self.state, state
         if state is State.STALLED:

@@ -41,7 +41,9 @@ class Bench:
         self.clock = HandClock()
         self.seen = Recording()
         self.options = SourceOptions("cam", "rtsp://h/x", live=True, **options)  # type: ignore[arg-type]
-        self.teller = Teller(self.options, self.seen, self.clock, SourceReport())
+        self.still: list[str] = []
+        report = SourceReport(still=lambda _, reason: self.still.append(reason))
+        self.teller = Teller(self.options, self.seen, self.clock, report)
 
     def opens(self, name: str) -> Run:
         run = Run(self.options, name, self.clock, SourceReport())
@@ -124,6 +126,19 @@ def test_frames_that_the_sink_refuses_are_told_as_stopping() -> None:
     bench.decodes(run)
     bench.teller.change(State.STOPPED, "stopped", closes_run=True)
     assert bench.seen.changes[-1].skipped == {"stopping": 2}
+
+
+def test_a_try_that_fails_again_says_why_now_and_makes_no_record() -> None:
+    bench = Bench()
+    run = bench.opens("A")
+    bench.decodes(run)
+    bench.teller.change(State.BACKOFF, "closed the stream", closes_run=True)
+    told = bench.kinds()
+    for reason in ("connection refused", "host unknown"):
+        bench.opens(reason)
+        bench.teller.change(State.BACKOFF, reason, closes_run=True)
+    assert bench.still == ["connection refused", "host unknown"]
+    assert bench.kinds() == told
 
 
 def test_a_run_is_closed_once_and_nothing_follows_the_last_word() -> None:
