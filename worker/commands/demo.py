@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,9 +198,12 @@ def _leave_pictures(console: Console, streams: dict[str, str], records: list[sch
 def _what_next(console: Console, out: Path) -> None:
     console.print(f"worker's log       {out / 'worker.log'}\n", highlight=False)
     console.print("[bold]What to try next[/bold]", highlight=False)
+    name = "emotion-worker"
+    if shutil.which(name) is None and Path(sys.argv[0]).name == name:
+        name = sys.argv[0]  # called by its place, as `make demo` does
     for command, what in (
-        ("emotion-worker demo --source rtsp://USER:PASSWORD@CAMERA/PATH", "your own camera"),
-        ("emotion-worker analyze CLIP.mp4 --video annotated.mp4", "a clip of yours, offline"),
-        ("emotion-worker run deploy/emotion-worker.example.yaml --check", "the service's settings, explained there"),
+        ("demo --source rtsp://USER:PASSWORD@CAMERA/PATH", "your own camera"),
+        ("analyze CLIP.mp4 --video annotated.mp4", "a clip of yours, offline"),
+        ("run deploy/emotion-worker.example.yaml --check", "the service's settings, explained there"),
     ):
-        console.print(f"  {command:<64} [dim]{what}[/dim]", highlight=False)
+        console.print(f"  [dim]{what}:[/dim]\n    {name} {command}", highlight=False, soft_wrap=True)
