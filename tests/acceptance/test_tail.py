@@ -53,6 +53,11 @@ class Terminal:
                 return
 
 
+def heed_interrupts() -> None:
+    """A suite that a shell runs in the background ignores SIGINT, and so would every program it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def on_a_terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Terminal]]:
     """Run `emotion-worker ARGUMENTS` on a terminal of 120 columns and 40 rows."""
@@ -61,7 +66,7 @@ def on_a_terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Te
     environ = {name: value for name, value in environment().items() if name not in ("NO_COLOR", "COLUMNS")}
     process = subprocess.Popen(
         [sys.executable, "-m", "worker", *arguments], stdin=its, stdout=its, stderr=its,
-        env={**environ, "TERM": "xterm-256color"}, start_new_session=True,
+        env={**environ, "TERM": "xterm-256color"}, start_new_session=True, preexec_fn=heed_interrupts,
     )  # fmt: skip
     os.close(its)
     terminal = Terminal(ours)
