@@ -53,21 +53,19 @@ class Terminal:
                 return
 
 
-def heed_interrupts() -> None:
-    """A suite that a shell runs in the background ignores SIGINT, and so would every program it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextmanager
 def on_a_terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Terminal]]:
     """Run `emotion-worker ARGUMENTS` on a terminal of 120 columns and 40 rows."""
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     environ = {name: value for name, value in environment().items() if name not in ("NO_COLOR", "COLUMNS")}
+    # A suite that a shell runs in the background ignores SIGINT, and what it starts inherits that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "worker", *arguments], stdin=its, stdout=its, stderr=its,
-        env={**environ, "TERM": "xterm-256color"}, start_new_session=True, preexec_fn=heed_interrupts,
+        env={**environ, "TERM": "xterm-256color"}, start_new_session=True,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     os.close(its)
     terminal = Terminal(ours)
     try:
