@@ -57,7 +57,7 @@ def test_a_crowded_machine_is_not_green(board: FakeBoard, chromium: Browser) -> 
         expect(page.locator("#tile-latency")).to_have_class("card tile wait")
         expect(page.locator("#tile-streams")).to_have_class("card tile wait")
         expect(card(page, "hall").locator(".pill")).to_have_class("pill wait")
-        expect(card(page, "hall").locator('[data-row="skipped"]')).to_have_text("90 for want of time")
+        expect(card(page, "hall").locator('[data-row="skipped"]')).to_have_text("90 no time")
 
 
 WATCH = """() => {

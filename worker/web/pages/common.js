@@ -43,12 +43,12 @@ export function make(tag, options = {}, ...children) {
 
 export const percent = (share) => `${Math.round(share * 100)}\u00a0%`; // its two parts stay on one line
 
-/** Ask the API; asks for the token once where it is needed. Throws a Problem. */
-export async function ask(path, options = {}) {
+/** Ask the API; asks for the token once where it is needed. `patience`: ms for one answer. Throws a Problem. */
+export async function ask(path, options = {}, patience = 60_000) {
   for (;;) {
     let answer;
     try {
-      answer = await fetch(path, { cache: "no-store", ...options });
+      answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(patience), ...options });
     } catch {
       throw new Problem(0, "the worker does not answer: is it still running?");
     }

@@ -1,13 +1,14 @@
 import { ABSTENTIONS, EMOTIONS, ask, make, percent } from "./common.js";
 
 const EVERY_MS = 1000;
+const PATIENCE_MS = 5000;
 const SLOW_MS = 5000;
 const WARNING = "M12 4 3 19h18zM12 10v4M12 16.5v.5";
 const STATES = {
   connecting: "connecting", live: "live", stalled: "stalled", backoff: "away", auth_failed: "refused", ended: "ended", stopped: "stopped", failed: "failed",
 };
 // the words of the records are in docs/events.md: max_fps, superseded, ...
-const SKIPS = { max_fps: "above max_fps", superseded: "for want of time", inference_error: "by a model's error", stopping: "while stopping" };
+const SKIPS = { max_fps: "above max_fps", superseded: "no time", inference_error: "model error", stopping: "stopping" };
 const GAPS = {
   source_down: "camera away", stall: "camera silent", corrupt: "damaged", spool_full: "no room to wait", redis_lost: "lost in Redis", worker_restart: "worker restarted",
   taken_over: "taken over",
@@ -236,7 +237,7 @@ async function poll() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    show(await ask("/api/v1/live", { signal: AbortSignal.timeout(5000) }));
+    show(await ask("/api/v1/live", {}, PATIENCE_MS));
     answered = new Date();
     document.body.classList.remove("stale");
     at("lost").hidden = true;
