@@ -56,6 +56,8 @@ class Previews:
             made = self._made.get(stream)
             now = self._clock.monotonic()
             if made is None or now - made.at >= LEAST_S:
+                for gone in [name for name in self._made if self._last.of(name) is None]:
+                    del self._made[gone]  # a removed stream's picture is not kept
                 made = self._made[stream] = _Made(now, _jpeg(render(last, blurred=self._mode != "clear")))
         return made.jpeg
 
