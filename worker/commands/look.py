@@ -22,6 +22,7 @@ from worker.sources.pictures import Pictures, VideoPictures
 _SETTLED_S = 1.0
 """What a camera has kept for those who come arrives in one burst: the rate is measured after it."""
 _MOST_FRAMES = 3000
+_FASTEST_FPS = 300
 
 
 @dataclass(slots=True)
@@ -129,12 +130,19 @@ def look_at(options: SourceOptions, seconds: float, samples: int) -> Look:
     with open_container(options) as container:
         track = _track(container, options)
         look.codec, look.profile = track.codec_context.name, track.codec_context.profile
-        rate = track.average_rate or track.guessed_rate
-        look.declared_fps = float(rate) if rate else None
+        look.declared_fps = declared(track.average_rate) or declared(track.guessed_rate)
         _watch(container, track, options, look, (began, seconds, samples))
     if not look.frames:
         raise SourceUnreadable(f"{redact(options.url)}: packets arrive, but no picture came of them")
     return look
+
+
+def declared(rate: Fraction | None) -> float | None:
+    """A rate that can be meant, in frames a second.
+
+    Where a camera says none, the library may tell the ticks of its clock: 48,000 a second.
+    """
+    return float(rate) if rate and rate <= _FASTEST_FPS else None
 
 
 def _track(container: InputContainer, options: SourceOptions) -> av.VideoStream:

@@ -43,7 +43,8 @@ def _show_verdict(console: Console, judgement: Judgement) -> None:
     findings = Table.grid(padding=(0, 1))
     for finding in judgement.findings:
         findings.add_row("  -", escape(finding))
-    console.print(findings, highlight=False)
+    if judgement.findings:
+        console.print(findings, highlight=False)
 
 
 def _show_entry(console: Console, entries: Sequence[str]) -> None:

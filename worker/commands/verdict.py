@@ -17,7 +17,7 @@ from worker.assembly.study import gates_of
 from worker.assembly.workshop import Workshop
 from worker.commands.look import Look, brightness
 from worker.cores import usable_cores
-from worker.face import EMOTIONS, Detection, Quality
+from worker.face import EMOTIONS, Abstention, Detection, Quality
 from worker.frame import Letterbox, Pixels
 from worker.models.crop import crop_face
 from worker.models.letterbox import PADDING
@@ -137,6 +137,8 @@ def find_faces(look: Look, workshop: Workshop) -> list[SeenFace]:
             (probabilities,) = workshop.classifier.classify(crop[None])
             best = int(probabilities.argmax())
             label, confidence = EMOTIONS[best], float(probabilities[best])
+            if refused is None and confidence < gates.confidence:
+                refused = Abstention.LOW_CONFIDENCE
             found.append(SeenFace(number, detection, quality, refused and refused.value, label, confidence))
     return found
 
@@ -171,6 +173,7 @@ def _about_faces(look: Look, faces: tuple[SeenFace, ...], light: float, workshop
         "blurred": "faces are blurred: check the focus, and shorten the exposure if people move",
         "dark": "faces are dark: more light, or turn the camera away from windows",
         "partial": "faces are cut by the picture's edge: turn the camera",
+        "low_confidence": "the classifier is not sure of them: faces from the front, nearer and well lit are read best",
     }
     return [f"{len(refused)} of {len(faces)} faces would get no emotion: {advice.get(reason, reason)}"]
 

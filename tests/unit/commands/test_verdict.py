@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import yaml
 
-from worker.commands.look import Look
+from worker.commands.look import Look, declared
 from worker.commands.verdict import Cost, Speed, cost_of, settings_entry, stream_name
 from worker.cores import usable_cores
 from worker.redact import redact
@@ -26,6 +28,13 @@ def camera(fps: float = 25.0, seconds: float = 4.0, live: bool = True) -> Look:
 def test_the_rate_is_what_arrives_not_what_the_camera_stamps() -> None:
     assert camera(12.5).fps == pytest.approx(12.5)
     assert camera(25.0).key_step_s == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"), [(Fraction(24000, 1001), 23.976), (Fraction(48000), None), (Fraction(0), None), (None, None)]
+)
+def test_ticks_of_a_clock_are_no_rate(told: Fraction | None, meant: float | None) -> None:
+    assert declared(told) == (meant if meant is None else pytest.approx(meant, abs=0.001))
 
 
 def test_a_burst_at_the_beginning_does_not_count() -> None:
