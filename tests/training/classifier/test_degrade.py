@@ -9,13 +9,14 @@ from classifier_training.data import FaceSet
 from classifier_training.degrade import CONDITIONS, degrade, gamma, low_resolution, motion_blur, scaled, shifted
 
 
-def test_every_condition_changes_the_picture_and_keeps_its_form(drawn: FaceSet) -> None:
+def test_every_condition_changes_the_picture_and_keeps_its_form() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)  # drawn ones may be flat
     for name, variants in CONDITIONS.items():
         for variant in variants:
-            changed = degrade(drawn.images[:3], variant)
+            changed = degrade(pictures, variant)
             assert changed.shape == (3, 48, 48), name
             assert changed.dtype == np.uint8, name
-            assert (changed != drawn.images[:3]).any(axis=(1, 2)).all(), name
+            assert (changed != pictures).any(axis=(1, 2)).all(), name
     assert [len(CONDITIONS[name]) for name in ("shift_6px", "roll_20deg", "motion_blur")] == [4, 2, 2]
 
 
