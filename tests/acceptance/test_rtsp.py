@@ -76,16 +76,16 @@ def test_trouble_of_some_cameras_is_not_felt_by_the_others(
             {"id": "file", "url": str(faces_video), "max_fps": 2, "realtime": True},
         ]
         with service(tmp_path, {"streams": streams, "redis": {"url": embedded.url}}) as running:
-            wait_until(lambda: len(entries(embedded, "two")) > 12, 200, "the healthy cameras' events")
+            wait_until(lambda: len(entries(embedded, "two")) > 12, 90, "the healthy cameras' events")
             mark = max(len(entries(embedded, name)) for name in ("one", "two"))
             dying.kill()
             freezing.frozen.set()
-            wait_until(lambda: "backoff" in states(embedded, "dying"), 200, "the dead camera's back-off")
+            wait_until(lambda: "backoff" in states(embedded, "dying"), 90, "the dead camera's back-off")
             time.sleep(4)
             dying.start()
-            wait_until(lambda: states(embedded, "dying")[-1] == "live", 200, "the camera's return")
-            wait_until(lambda: "auth_failed" in states(embedded, "locked"), 200, "the refused password")
-            wait_until(lambda: "stalled" in states(embedded, "freezing"), 200, "the stall")
+            wait_until(lambda: states(embedded, "dying")[-1] == "live", 90, "the camera's return")
+            wait_until(lambda: "auth_failed" in states(embedded, "locked"), 90, "the refused password")
+            wait_until(lambda: "stalled" in states(embedded, "freezing"), 90, "the stall")
             for name in ("absent", "silent"):
                 assert states(embedded, name)[-1] == "backoff", name
             assert locked.refusals <= 2 * locked.connections <= 6, "accounts lock when a password is tried every second"

@@ -61,7 +61,7 @@ def test_cameras_run_until_sigterm_and_the_books_agree(
         "redis": {"url": embedded.url},
     }
     with service(tmp_path, settings) as running:
-        wait_until(has_frames(embedded, "door", 8), 200, "eight events")
+        wait_until(has_frames(embedded, "door", 8), 90, "eight events")
         assert running.get("/livez")[0] == running.get("/readyz")[0] == running.get("/startupz")[0] == 200
         assert running.metric("stream_up", stream="hall") == 1
         assert running.metric("redis_up") == 1
@@ -82,7 +82,7 @@ def test_metrics_and_records_tell_the_same_numbers(embedded: EmbeddedRedis, face
     stream = {"id": "hall", "url": str(faces_video), "max_fps": 5}
     held = {"id": "held", **camera("held", faces_video)}
     with service(tmp_path, {"streams": [stream, held], "redis": {"url": embedded.url}}) as running:
-        wait_until(lambda: any(r.get("state") == "ended" for r in entries(embedded, "hall")), 200, "the file's end")
+        wait_until(lambda: any(r.get("state") == "ended" for r in entries(embedded, "hall")), 90, "the file's end")
         wait_until(lambda: running.metric("frames_in_flight", stream="hall") == 0, 5, "nothing in flight")
         assert running.metric("frames_decoded_total", stream="hall") == 60
         published = running.metric("frames_published_total", stream="hall")
@@ -101,15 +101,15 @@ def test_redis_away_for_a_while_loses_no_files_frames(
         "publish": {"queue_records": 16},
     }
     with service(tmp_path, settings) as running:
-        wait_until(has_frames(embedded, "hall", 5), 200, "five events")
+        wait_until(has_frames(embedded, "hall", 5), 90, "five events")
         embedded.stop()
-        wait_until(lambda: running.metric("redis_up") == 0, 200, "redis_up 0")
+        wait_until(lambda: running.metric("redis_up") == 0, 90, "redis_up 0")
         time.sleep(8)
         assert running.process.poll() is None
         assert (running.metric("publish_queue_records") or 99) <= 2 * 16 + 8
         embedded.start()
         wait_until(lambda: any(r.get("state") == "ended" for r in entries(embedded, "hall")), 60, "the file's end")
-        wait_until(lambda: running.metric("frames_in_flight", stream="live") is not None, 200, "metrics")
+        wait_until(lambda: running.metric("frames_in_flight", stream="live") is not None, 90, "metrics")
         assert running.stop() == 0
     assert [event["frame"]["index"] for event in frames(embedded, "hall")] == list(range(60))
     gaps = [record for record in entries(embedded, "live") if record["type"] == "emotion.gap.v1"]
@@ -123,12 +123,12 @@ def test_a_second_worker_waits_and_takes_over_after_the_first(
 ) -> None:
     settings = {"streams": [camera("hall", faces_video)], "redis": {"url": embedded.url}}
     with service(tmp_path, settings, "first") as first:
-        wait_until(has_frames(embedded, "hall", 3), 200, "events of the first")
+        wait_until(has_frames(embedded, "hall", 3), 90, "events of the first")
         with service(tmp_path, settings, "second") as second:
-            wait_until(lambda: "published by worker first" in second.text(), 200, "the second naming the first")
+            wait_until(lambda: "published by worker first" in second.text(), 90, "the second naming the first")
             assert {event["worker"] for event in frames(embedded, "hall")} == {"first"}
             assert first.stop() == 0
-            wait_until(lambda: frames(embedded, "hall")[-1]["worker"] == "second", 200, "the second taking over")
+            wait_until(lambda: frames(embedded, "hall")[-1]["worker"] == "second", 90, "the second taking over")
             assert second.stop() == 0
     assert emotion_worker("verify", embedded.url).returncode == 0
 
@@ -138,12 +138,12 @@ def test_a_killed_worker_leaves_a_gap_and_goes_on_counting(
 ) -> None:
     settings = {"streams": [camera("hall", faces_video)], "redis": {"url": embedded.url}}
     with service(tmp_path, settings) as running:
-        wait_until(has_frames(embedded, "hall", 3), 200, "events")
+        wait_until(has_frames(embedded, "hall", 3), 90, "events")
         running.process.send_signal(signal.SIGKILL)
         running.process.wait(5)
     before = len(frames(embedded, "hall"))
     with service(tmp_path, settings) as running:
-        wait_until(has_frames(embedded, "hall", before + 3), 200, "events after the restart")
+        wait_until(has_frames(embedded, "hall", before + 3), 90, "events after the restart")
         assert running.stop() == 0
     causes = [record["cause"] for record in entries(embedded, "hall") if record["type"] == "emotion.gap.v1"]
     assert "worker_restart" in causes
