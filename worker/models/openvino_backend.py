@@ -11,6 +11,7 @@ import numpy.typing as npt
 import openvino
 
 from worker.errors import BackendError
+from worker.models.bf16 import bf16_pays
 from worker.models.runtime import BackendName, ComputePrecision
 
 _PRECISIONS: dict[str, ComputePrecision] = {"f32": "f32", "bf16": "bf16", "f16": "fp16"}
@@ -19,7 +20,8 @@ _PRECISIONS: dict[str, ComputePrecision] = {"f32": "f32", "bf16": "bf16", "f16":
 class OpenVinoBackend:
     """A network as OpenVINO IR.
 
-    By itself the CPU plug-in computes in bf16 where the CPU can; `precision="f32"` keeps results reproducible.
+    By itself the CPU plug-in computes in bf16 wherever the CPU can; here `auto` takes it only where it is faster
+    (`bf16_pays`), and `f32` keeps results reproducible.
 
     With `batches` (sizes, largest first, the last is 1) a batch is cut into such pieces, each size of each shape
     compiled for itself: the detector then costs 20.3 and 17.8 CPU-ms a picture at sizes 1 and 4 against 27 and 25 with
@@ -39,7 +41,7 @@ class OpenVinoBackend:
     ) -> None:
         self._core = openvino.Core()
         self._config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if precision == "f32":
+        if precision == "f32" or bf16_pays() is False:
             self._config["INFERENCE_PRECISION_HINT"] = "f32"
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
