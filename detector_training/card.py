@@ -6,7 +6,7 @@ from typing import Any
 
 LICENCE_CODE = "AGPL-3.0-or-later; the weights start from Ultralytics' YOLO11n (AGPL-3.0)"
 LICENCE_DATA = (
-    "WIDER FACE is for research only; Dataturks, ilc and sy32 state no licence, mask853 none or MIT: "
+    "WIDER FACE and ImageNet are for research only; Dataturks, ilc and sy32 state no licence, mask853 none or MIT: "
     "commercial use of the weights is not cleared"
 )
 
@@ -24,7 +24,9 @@ Working threshold {threshold:.3f}: {threshold_source}.
 
 ## Data and licences
 Dataturks' face export, WIDER FACE (12 of its events), mask853, ilc (portraits and groups with masks), sy32 (news
-portraits). {licence_data}. Code and weights: {licence_code}.
+portraits); negatives: 442 of the pictures that EliSchwartz/imagenet-sample-images on GitHub shows of ImageNet's classes
+(ImageNet is for non-commercial research), some with drawings of Openclipart (public domain) and Tux Paint's stamps
+(GPL-2) printed on them. {licence_data}. Code and weights: {licence_code}.
 223 pictures of WIDER FACE's validation set are among the training pictures, so no official WIDER FACE score is quoted.
 
 ## Figures

@@ -23,7 +23,7 @@ from detector_training.copies import read_names
 from detector_training.detectors import BundleDetector
 from detector_training.errors import RunError, run_command
 from detector_training.evaluate import Evaluation, describe, print_table, read_set, score_pictures
-from detector_training.network import read_weights
+from detector_training.network import read_about, read_weights
 from detector_training.offline import quiet_ultralytics
 from detector_training.pictures import Picture
 from detector_training.run_settings import load_settings
@@ -71,6 +71,7 @@ def read_source(path: Path, settings: Path | None = None) -> Source:
             raise RunError(f"{path} is missing: name a run folder or a file of weights")
         if settings:
             training["settings"] = load_settings(settings).model_dump(mode="json")
+        training |= read_about(weights)
     training["weights"] = weights.name
     training["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     state = read_weights(weights)
@@ -128,6 +129,8 @@ def _measure(
         choices: tuple[Literal["auto", "f32"], ...] = ("auto", "f32")
         for precision in choices:
             detector = BundleDetector(trial, precision)
+            if results and detector.precision == results[0][0].precision:
+                continue
             results.append((detector, [score_pictures(pictures, detector) for pictures in sets.values()]))
     return results
 
@@ -155,6 +158,8 @@ def _about(training: dict[str, Any]) -> str:
             f"{settings['epochs']} epochs at {settings['size_px']} px, batch {settings['batch']}, SGD from "
             f"{settings['peak_rate']}, {settings['precision']}; augmentation in manifest.json under training.settings."
         )
+    if parts := training.get("mean_of"):
+        lines.append(f"They are the mean of two stages, {parts}; these settings are the later one's.")
     if start := training.get("start"):
         lines.append(f"Start: `{start}`. Data fingerprint `{training['data_fingerprint']}`.")
     if commit := training.get("git_commit"):

@@ -71,13 +71,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 
 
-def write_weights(model: Any, path: Path, about: dict[str, str]) -> None:
-    """The model's state as safetensors, floats as fp16, `about` as its metadata; beside, then renamed."""
+def read_about(path: Path) -> dict[str, str]:
+    """What the metadata of a `.safetensors` file that `write_weights` wrote says; nothing for other files."""
+    if path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return {name: text for name, text in (file.metadata() or {}).items() if name != "settings"}
+
+
+def write_weights(state: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
+    """A model's state as safetensors, floats as fp16, `about` as its metadata; beside, then renamed."""
     from safetensors.torch import save_file
 
     half = {
-        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in model.state_dict().items()
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous() for name, value in state.items()
     }
     beside = path.with_suffix(".partial")
     save_file(half, beside, about)

@@ -103,7 +103,7 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc]
         finally:
             self.last, self.best = last, best
         about = {"epoch": str(self.epoch + 1), "settings": self._settings.model_dump_json()}
-        write_weights(self.ema.ema, self.wdir / RESUME, about)
+        write_weights(self.ema.ema.state_dict(), self.wdir / RESUME, about)
         return done
 
 
