@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 PIP_INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
+# A file stays in one process, because its fixtures cost most.
+TOGETHER := -n auto --maxprocesses 4 --dist loadfile
 SOURCES := worker detector_training classifier_training tests benchmarks deploy examples
 
 .DEFAULT_GOAL := help
@@ -16,10 +18,12 @@ demo: $(VENV)/.demo  ## Watch two demo cameras, in this terminal (no torch, no c
 	$(BIN)/emotion-worker demo
 
 test: $(VENV)/.train lint types contracts  ## Lint, types, import contracts and the whole suite (installs torch)
-	$(RUN) pytest --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(RUN) pytest $(TOGETHER) -m "not alone" --cov --cov-report=
+	$(RUN) pytest -m alone --cov --cov-append --cov-report=term:skip-covered
 
 test-base: $(VENV)/.dev lint  ## The part of the suite that needs no torch
-	$(RUN) pytest -m "not torch" --ignore=tests/training
+	$(RUN) pytest $(TOGETHER) -m "not torch and not alone" --ignore=tests/training
+	$(RUN) pytest -m "alone and not torch" --ignore=tests/training
 
 lint: $(VENV)/.dev
 	$(RUN) ruff check $(SOURCES)
