@@ -90,7 +90,7 @@ def drafts_of(stream: str, count: int) -> list[Draft]:
 def by_publisher(target: RedisTarget, streams: list[str], each: int) -> float:
     """Records a second from full queues to the last answer."""
     count = Count(each * len(streams))
-    settings = LaneSettings(Identity(ulid(time.time()), "bench"), Trimming(MAXLEN), no_gap, BATCH)
+    settings = LaneSettings(Identity(ulid(time.time()), "bench"), Trimming(MAXLEN), no_gap, batch=BATCH)
     publisher = PublisherThread(Connection(lambda: connect(target), target.where), settings, count, SystemClock())
     for stream in streams:
         queue = PublishQueue(stream, "keep_latest", each + 1, no_gap)

@@ -44,9 +44,14 @@ def read(port: int) -> Reading:
     def total(name: str) -> float:
         return sum(float(value) for series, value in lines if series.partition("{")[0] == name)
 
-    names = ("frames_decoded", "frames_published", "faces", "emotions")
-    counts = [total(f"emotion_worker_{name}_total") for name in names]
-    return Reading(total("process_cpu_seconds_total"), *counts, total("process_resident_memory_bytes"))
+    return Reading(
+        cpu_s=total("process_cpu_seconds_total"),
+        decoded=total("emotion_worker_frames_decoded_total"),
+        published=total("emotion_worker_frames_published_total"),
+        faces=total("emotion_worker_faces_total"),
+        classified=total("emotion_worker_emotions_total"),
+        memory=total("process_resident_memory_bytes"),
+    )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean, median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import redis
 from playwright.sync_api import BrowserContext, Request, sync_playwright
@@ -94,7 +94,7 @@ def latencies(client: redis.Redis, since: float, until: float) -> list[float]:
     """`latency_ms.total` of all frames that were stored between two wall times."""
     found: list[float] = []
     for scene in SCENES:
-        entries = client.xrange(events_key(scene.name), int(since * 1000), int(until * 1000))
+        entries: Any = client.xrange(events_key(scene.name), int(since * 1000), int(until * 1000))
         records = (json.loads(fields[b"data"]) for _, fields in entries)
         found += [record["latency_ms"]["total"] for record in records if record["type"] == "emotion.frame.v1"]
     return found

@@ -13,13 +13,17 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import av
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 Auth = Literal["basic", "digest"]
 
@@ -89,8 +93,8 @@ class Camera:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def _begin(self, work: object, *args: object) -> None:
-        thread = threading.Thread(target=work, args=args, name="test-camera", daemon=True)  # type: ignore[arg-type]
+    def _begin(self, work: Callable[..., object], *args: object) -> None:
+        thread = threading.Thread(target=work, args=args, name="test-camera", daemon=True)
         self._threads = [known for known in self._threads if known.is_alive()] + [thread]
         thread.start()
 
@@ -212,8 +216,8 @@ class _Wire(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: object) -> int:
-        packet = bytes(data)  # type: ignore[call-overload]
+    def write(self, data: ReadableBuffer) -> int:
+        packet = bytes(data)
         channel = 1 if 200 <= packet[1] <= 204 else 0
         with self._sending:
             self._connection.sendall(b"$" + struct.pack(">BH", channel, len(packet)) + packet)

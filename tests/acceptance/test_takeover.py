@@ -13,6 +13,8 @@ from tests.acceptance.command import emotion_worker, service, wait_until
 from tests.acceptance.test_run import camera, entries, frames, has_frames
 from worker.embedded_redis import EmbeddedRedis
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)

@@ -23,8 +23,8 @@ def test_it_serves_by_port_and_by_socket_and_leaves_nothing(redis_binary: Path) 
         for url in (server.url, server.unix_url):
             with redis.Redis.from_url(url, protocol=2) as client:
                 assert client.ping()
-        folder = server.folder
-        assert server.pid is not None
+        folder, running = server.folder, server.pid
+        assert running is not None
     assert server.pid is None
     assert not folder.exists()
     with connect(RedisTarget(server.url)) as client, pytest.raises(redis.ConnectionError):

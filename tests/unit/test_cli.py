@@ -67,7 +67,7 @@ def test_wrong_arguments_are_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("error", sorted(every_error(), key=lambda error: error.__name__))
+@pytest.mark.parametrize("error", sorted(every_error(), key=str))
 def test_an_error_is_one_line_and_its_exit_code(
     error: type[errors.WorkerError], install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from worker.logs import RepeatsSummed, setup_logs, stop_logs
+from worker.logs import Format, RepeatsSummed, setup_logs, stop_logs
 
 URL = "rtsp://admin:hunter2@camera.example/1"
 
@@ -74,8 +74,8 @@ def test_auto_is_json_where_nobody_looks_and_console_on_a_terminal(out: io.Strin
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_no_line_holds_a_secret(out: io.StringIO, form: str) -> None:
-    setup_logs("debug", form, out)  # type: ignore[arg-type]
+def test_no_line_holds_a_secret(out: io.StringIO, form: Format) -> None:
+    setup_logs("debug", form, out)
     log = structlog.get_logger()
     log.info("opening", url=URL, password="hunter2", token="hunter2", headers="Authorization: Bearer hunter2hunter2")
     log.warning(f"cannot open {URL}", nested={"url": URL}, many=[URL])

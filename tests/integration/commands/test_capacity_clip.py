@@ -11,6 +11,8 @@ from tests.camera import Camera
 from worker.commands import capacity
 from worker.demo.cameras import DOOR, make_video
 
+pytestmark = pytest.mark.alone
+
 
 def test_a_camera_is_recorded_as_it_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = tmp_path / "door.mp4"

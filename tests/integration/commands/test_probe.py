@@ -14,6 +14,8 @@ from tests.camera import Camera
 from worker.cli import call
 from worker.demo.cameras import HALL, make_video
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:

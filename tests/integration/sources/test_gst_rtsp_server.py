@@ -16,6 +16,8 @@ from tests.integration.sources.conftest import Watching
 from tests.unit.sources.counter import write_video
 from worker.frame import State
 
+pytestmark = pytest.mark.alone
+
 Watch = Callable[..., Watching]
 SYSTEM_PYTHON = "/usr/bin/python3"
 SCRIPT = Path(__file__).parents[2] / "gst_camera.py"

@@ -19,6 +19,8 @@ from tests.integration.sources.conftest import Watching
 from tests.unit.sources.counter import write_video
 from worker.frame import State
 
+pytestmark = pytest.mark.alone
+
 Watch = Callable[..., Watching]
 
 

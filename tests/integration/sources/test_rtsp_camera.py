@@ -16,6 +16,8 @@ from tests.camera import Auth, Camera
 from tests.integration.sources.conftest import Watching
 from worker.frame import GapCause, State
 
+pytestmark = pytest.mark.alone
+
 Watch = Callable[..., Watching]
 
 
@@ -226,7 +228,7 @@ def test_thirty_reconnects_leak_nothing(watch: Watch, counter_clip: Path, monkey
     with Camera(counter_clip) as camera:
         cam = watch(camera.url)
         for lap in range(1, 31):
-            cam.seen.until(lambda lap=lap: cam.seen.states.count(State.LIVE) == lap)  # type: ignore[misc]
+            cam.seen.until(lambda lap=lap: cam.seen.states.count(State.LIVE) == lap)
             cam.seen.items[:] = cam.seen.changes  # frames are large: those of earlier runs are not kept
             camera.hang_up()
             if lap == 6:

@@ -16,7 +16,7 @@ from worker.settings import WebSettings
 from worker.web.desks import Desks, Json
 from worker.web.tally import BUCKETS, HISTORY
 
-WORKER = {
+WORKER: Json = {
     "name": "edge",
     "version": "0",
     "purpose": None,
@@ -64,7 +64,7 @@ def stream(name: str, **changes: Any) -> dict[str, Any]:
 def away(name: str, next_s: float = 1.0) -> dict[str, Any]:
     """A camera that does not answer."""
     reason = f"rtsp://viewer:***@10.0.0.7/{name}: connection refused; is the camera on?; next try in {next_s} s"
-    none = {"fps": 0.0, "frame_age_s": None, "latency_p95_ms": None, "faces": [], "faces_age_s": None}
+    none: Json = {"fps": 0.0, "frame_age_s": None, "latency_p95_ms": None, "faces": [], "faces_age_s": None}
     empty = [[0] * len(HISTORY) for _ in range(BUCKETS)]
     return stream(name, state="backoff", reason=reason, history=empty, **none)
 

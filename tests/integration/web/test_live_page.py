@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.chromium import browser, page_of
 from tests.integration.web.fake_board import FakeBoard, away, fake_board, stream
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,8 @@ def test_export_load_and_compare(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, wanted, atol=2e-3)
     assert manifest.crop == CROP
     assert set(manifest.metrics) == {"holdout"}
-    assert "f32" in manifest.metrics["holdout"]
+    holdout: Any = manifest.metrics["holdout"]
+    assert "f32" in holdout
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     assert "No demographic audit" in card
     assert str(manifest.temperature) in card

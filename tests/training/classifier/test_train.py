@@ -54,6 +54,7 @@ def test_every_architecture_trains_two_steps_and_comes_back(architecture: str, t
     assert training.progress.step == 2
     assert any(not torch.equal(before[name], value) for name, value in training.model.state_dict().items())
     weights = read_weights(tmp_path / WEIGHTS)
+    assert read_weights(tmp_path).step == weights.step, "the run's folder will do"
     logits = logits_of(load_network(weights), drawn_faces(3).images, weights.settings.model)
     assert logits.shape == (3, 7)
     assert np.isfinite(logits).all()
@@ -282,7 +283,12 @@ def test_mixup_and_balance_touch_targets_as_they_should(tmp_path: Path) -> None:
 
 def test_the_split_is_grouped_and_refuses_one_class() -> None:
     faces = drawn_faces(60)
-    twice = FaceSet(*(np.concatenate([v, v]) for v in (faces.images, faces.labels, faces.votes)), np.arange(120))
+    twice = FaceSet(
+        np.concatenate([faces.images] * 2),
+        np.concatenate([faces.labels] * 2),
+        np.concatenate([faces.votes] * 2),
+        np.arange(120),
+    )
     data = TrainingSettings().data.model_copy(update={"holdout_rows": 30, "per_class": 3})
     train, holdout = split_faces(twice, data)
     assert {i.tobytes() for i in train.images}.isdisjoint(i.tobytes() for i in holdout.images)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,8 @@ def test_it_learned_and_the_worker_sees_the_same_boxes(trained: Path) -> None:
     assert figures["images"] == 6
     loaded = load_bundle(bundle, "detector")
     assert figures["bundle_sha256"] == loaded.sha256
-    assert figures["AP50"] == pytest.approx(loaded.manifest.metrics["f32"]["made"]["AP50"], abs=1e-3)  # type: ignore[index, call-overload]
+    told: Any = loaded.manifest.metrics
+    assert figures["AP50"] == pytest.approx(told["f32"]["made"]["AP50"], abs=1e-3)
     assert loaded.manifest.class_width == 80
     detector = BundleDetector(bundle, "f32")
     torch_side = FaceDetector(loaded, open_backend(loaded, BackendChoice("torch", "cpu", "test"), "f32"), 0.25)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -87,9 +88,9 @@ def test_painting_spares_labelled_faces() -> None:
     np.testing.assert_array_equal(painted[100:], pixels[100:])
 
 
-def options(tmp_path: Path, **changes: object) -> Options:
+def options(tmp_path: Path, **changes: Any) -> Options:
     defaults = Options(tmp_path / "out", None, "Face", None, None, (), frozenset(), (), 0, None, None, 0.3, 0)
-    return replace(defaults, **changes)  # type: ignore[arg-type]
+    return replace(defaults, **changes)
 
 
 def export(tmp_path: Path, count: int) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def pycocotools_ap(pictures: list[Scored], iou: float, area: tuple[float, float]
 
     truth, results = as_coco(pictures, iou)
     with contextlib.redirect_stdout(io.StringIO()):
-        ground = COCO()
+        ground: Any = COCO()
         ground.dataset = truth
         ground.createIndex()
         evaluation = COCOeval(ground, ground.loadRes(results), "bbox")

@@ -54,7 +54,7 @@ def test_files_ask_for_nothing_in_time() -> None:
 
 
 def test_the_watch_measures_and_warns_once_until_it_was_better(caplog: pytest.LogCaptureFixture) -> None:
-    clock, states, told = Hand(), StreamStates(), list[tuple[str, float]]()
+    clock, states, told = Hand(), StreamStates(), list[tuple[str, object]]()
     watch = CapacityWatch(states, 0.01, clock, lambda part, cores: told.append((part, cores)))
     cores = usable_cores()
 

@@ -8,12 +8,13 @@ from tests.unit.commands.screens import shown
 from worker.commands.face_bars import FaceBars
 from worker.commands.live_view import LiveView
 from worker.events.fake import FakeCamera, face
+from worker.events.schema import StateName
 
 
-def lobby(*states: str) -> tuple[LiveView, FakeCamera]:
+def lobby(*states: StateName) -> tuple[LiveView, FakeCamera]:
     view, camera = LiveView(), FakeCamera(None, "lobby")
     for state in states:
-        view.add(camera.status(state))  # type: ignore[arg-type]
+        view.add(camera.status(state))
     return view, camera
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -39,8 +41,8 @@ class Wrong:
 
 @pytest.mark.parametrize(("error", "code", "verdict"), [(0.0, 0, "CUDA works"), (5.0, 1, "checks failed")])
 def test_a_device_is_judged(monkeypatch: pytest.MonkeyPatch, error: float, code: int, verdict: str) -> None:
-    def pretend(bundle: object, choice: BackendChoice, precision: object = "auto") -> Backend:
-        backend = open_backend(bundle, choose_backend("openvino"), "f32")  # type: ignore[arg-type]
+    def pretend(bundle: Any, choice: BackendChoice, precision: object = "auto") -> Backend:
+        backend = open_backend(bundle, choose_backend("openvino"), "f32")
         return Wrong(backend, error if choice.device == "cuda" else 0.0)
 
     monkeypatch.setattr(module, "open_backend", pretend)

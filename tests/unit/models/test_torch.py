@@ -71,9 +71,11 @@ def test_classifiers_agree_on_noise_and_faces() -> None:
 
 
 def test_colours_are_turned_to_rgb_and_0_to_1() -> None:
+    from torch import nn
+
     from worker.models.graph import DetectorGraph
 
-    class Same(torch.nn.Module):
+    class Same(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones(()))
@@ -170,7 +172,8 @@ def test_weights_beyond_fp16_are_not_exported(tmp_path: Path) -> None:
     from worker.models.nets.resnet29 import ResNet29
 
     network = ResNet29()
-    network.fc[1].bias.data[0] = 1e6
+    last: Any = network.fc[1]
+    last.bias.data[0] = 1e6
     with pytest.raises(BundleError, match="differs from the trained one"):
         export_bundle(tmp_path / "new", classifier_manifest(licences=LICENCES), network.state_dict(), "# Card\n")
     assert list(tmp_path.iterdir()) == []

@@ -61,7 +61,7 @@ def numbers(calls: list[Call]) -> list[Any]:
 
 
 def records(calls: list[Call]) -> list[dict[str, Any]]:
-    return [json.loads(data) for data in calls[0].words[13::3]]  # type: ignore[arg-type]
+    return [json.loads(data) for data in calls[0].words[13::3]]
 
 
 def test_nothing_leaves_before_the_stream_is_ours() -> None:

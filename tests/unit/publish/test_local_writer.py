@@ -155,7 +155,7 @@ def test_a_reader_that_has_gone_is_told() -> None:
         def write(self, _data: object) -> int:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    _, reports = publish(JsonlStdout(Gone()), "a")  # type: ignore[arg-type]
+    _, reports = publish(JsonlStdout(Gone()), "a")
     [error] = reports.failures
     assert str(error) == "cannot write standard output: whoever read it has gone"
 

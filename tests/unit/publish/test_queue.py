@@ -207,7 +207,8 @@ def test_frames_in_equal_frames_out_plus_gaps_in_each_run(
     queue = make(policy, capacity, max_notices=10_000)
     given_by_run: dict[str, int] = {}
     last_index: dict[str, int] = {}
-    run, out, flying = 0, [], False
+    out: list[Draft] = []
+    run, flying = 0, False
     for step, number in steps:
         name = f"R{run}"
         if step == "frame" and queue.reserve():

@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -28,8 +29,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(path, 60, options={"bf": "3", "b_strategy": "0", "g": "20"})
 
 
-def options(path: Path, **chosen: object) -> SourceOptions:
-    return SourceOptions("clip", str(path), live=False, shapes=SHAPES, **chosen)  # type: ignore[arg-type]
+def options(path: Path, **chosen: Any) -> SourceOptions:
+    return SourceOptions("clip", str(path), live=False, shapes=SHAPES, **chosen)
 
 
 def test_b_frames_come_in_the_order_of_display(clip: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("clips") / "counter.mp4", 30, options={"bf": "2"})
 
 
-def reading(sink: Recording, url: object, report: SourceReport | None = None, **chosen: object) -> SourceThread:
-    options = SourceOptions("clip", str(url), **({"live": False} | chosen))  # type: ignore[arg-type]
+def reading(sink: Recording, url: object, report: SourceReport | None = None, **chosen: Any) -> SourceThread:
+    options = SourceOptions("clip", str(url), **({"live": False} | chosen))
     return SourceThread(options, sink, SystemClock(), report or SourceReport())
 
 

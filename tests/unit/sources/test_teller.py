@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,10 +38,10 @@ class HandClock:
 class Bench:
     """One stream, its teller and what it told."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, **options: Any) -> None:
         self.clock = HandClock()
         self.seen = Recording()
-        self.options = SourceOptions("cam", "rtsp://h/x", live=True, **options)  # type: ignore[arg-type]
+        self.options = SourceOptions("cam", "rtsp://h/x", live=True, **options)
         self.still: list[str] = []
         report = SourceReport(still=lambda _, reason: self.still.append(reason))
         self.teller = Teller(self.options, self.seen, self.clock, report)

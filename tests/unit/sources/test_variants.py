@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -42,8 +43,8 @@ SAME_CLIP = {
 }
 
 
-def options(path: Path, **chosen: object) -> SourceOptions:
-    return SourceOptions("clip", str(path), live=False, shapes=SHAPES, deterministic_run=True, **chosen)  # type: ignore[arg-type]
+def options(path: Path, **chosen: Any) -> SourceOptions:
+    return SourceOptions("clip", str(path), live=False, shapes=SHAPES, deterministic_run=True, **chosen)
 
 
 def read(chosen: SourceOptions) -> tuple[list[int], SourceError | None]:

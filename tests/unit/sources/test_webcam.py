@@ -22,7 +22,9 @@ from worker.errors import SettingsError, SourceTimeout, SourceUnreachable
 from worker.frame import GapCause, State
 from worker.settings import StreamSettings
 from worker.sources import source_thread, webcam
+from worker.sources.decoded import Decoded
 from worker.sources.options import SourceOptions
+from worker.sources.pictures import Pictures
 from worker.sources.report import SourceReport
 from worker.sources.source_thread import SourceThread
 from worker.sources.watchdog import Watchdog
@@ -120,7 +122,7 @@ def reading() -> Iterator[Callable[..., tuple[SourceThread, Recording]]]:
 def test_pictures_of_a_real_file_through_opencv(tmp_path: Path) -> None:
     """`cv2.VideoCapture` reads a file as it would read a webcam; its end is a silence."""
     path = write_video(tmp_path / "clip.mp4", 20, options={"crf": "10"})
-    found = []
+    found: list[tuple[Decoded, Pictures]] = []
     chosen = options(keep_picture=True, region=(0.0, 0.0, 0.5, 0.5), shapes=((384, 240),))
     with Webcam(chosen, SourceReport(), lambda _: cv2.VideoCapture(str(path))) as source, pytest.raises(SourceTimeout):
         found.extend((item, item.render()) for item in source.frames(lambda: None))

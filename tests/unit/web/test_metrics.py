@@ -58,8 +58,8 @@ def test_closed_label_values_stand_at_zero_before_anything_happens(metrics: Metr
         assert value(metrics, "gaps_total", stream="lobby", cause=cause) == 0
     for emotion in EMOTIONS:
         assert value(metrics, "emotions_total", stream="lobby", emotion=emotion) == 0
-    for reason in Abstention:
-        assert value(metrics, "abstentions_total", stream="lobby", reason=reason) == 0
+    for why in Abstention:
+        assert value(metrics, "abstentions_total", stream="lobby", reason=why) == 0
     for state in State:
         assert value(metrics, "stream_state", stream="lobby", state=state) == 0
     assert value(metrics, "frame_latency_seconds_count", stream="lobby") == 0
