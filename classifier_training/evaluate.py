@@ -192,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--strict", action="store_true", help="a picture that cannot be used is an error")
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--bundle", type=Path, default=SHIPPED, help="bundle folder (default: the shipped one)")
-    model.add_argument("--run", type=Path, action="append", help="weights of a run; several are averaged")
+    model.add_argument("--run", type=Path, action="append", help="folder or weights of a run; several are averaged")
     model.add_argument("--peer", type=Path, help="another's ONNX file")
     parser.add_argument("--peer-labels", default=",".join(EMOTIONS), help="its outputs in order")
     parser.add_argument("--peer-mean", type=float, default=0.0)

@@ -60,11 +60,13 @@ def write_weights(path: Path, weights: RunWeights) -> None:
 
 
 def read_weights(path: Path) -> RunWeights:
-    """Reads a run's weights, as float32.
+    """Reads a run's weights, as float32; `path` is the file, or the run's folder.
 
     Raises:
         TrainingError: there are none, or the file is damaged or none of ours.
     """
+    if path.is_dir():
+        path = path / WEIGHTS
     if not path.is_file():
         raise TrainingError(f"{path} does not exist: train first")
     try:
