@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -26,12 +27,24 @@ def planned_warning(streams: Sequence[StreamSettings], picture_s: float) -> str 
     wanted = sum(limit for limit in limits if limit is not None)
     if not live or wanted * picture_s <= _FULL:
         return None
-    fits = _FULL / picture_s / len(live)
+    fits = _fair_share(limits, _FULL / picture_s)
     return (
         f"{len(live)} live streams ask for {wanted:.0f} detections a second and this machine makes about "
-        f"{1 / picture_s:.0f}: each will get about {fits:.1f} a second and the rest is skipped (superseded); "
-        f"max_fps: {max(0.1, int(fits * 10) / 10)} fits"
+        f"{_FULL / picture_s:.0f}: a stream will get at most about {fits:.1f} a second and the rest is skipped "
+        f"(superseded); max_fps: {max(0.1, int(fits * 10) / 10)} fits"
     )
+
+
+def _fair_share(limits: Sequence[float | None], total: float) -> float:
+    """The most that a stream can have when those that ask for less than others keep what they ask for."""
+    left = total
+    ordered = sorted(math.inf if limit is None else limit for limit in limits)
+    for position, limit in enumerate(ordered):
+        share = left / (len(ordered) - position)
+        if limit > share:
+            return share
+        left -= limit
+    return ordered[-1]
 
 
 class CapacityWatch:
