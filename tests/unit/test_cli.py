@@ -161,6 +161,13 @@ def test_check_prints_what_is_in_force(
     assert "url: rtsp://admin:***@h/1" in told
 
 
+def test_check_refuses_a_port_that_run_would_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cameras.yaml"
+    path.write_text("web: {host: 0.0.0.0, changes: true}\n")
+    assert call(["run", str(path), "--check"]) == errors.SettingsError.exit_code
+    assert "set web.token_file" in capsys.readouterr().err
+
+
 def test_check_refuses_what_cannot_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "cameras.yaml"
     path.write_text("streams: [{id: lobby, url: 'concat:a|b'}]\n")

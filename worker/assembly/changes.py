@@ -32,7 +32,11 @@ def opening_streams(settings: Settings) -> list[StreamSettings]:
     for stream in streams:
         stream.check()
     if state.streams or state.removed:
-        _log.info("the API had added or changed %d streams and removed %d", len(state.streams), len(state.removed))
+        _log.info(
+            "web.state_file: the API had added or changed %s and removed %s",
+            ", ".join(sorted(state.streams)) or "no stream",
+            ", ".join(sorted(state.removed)) or "none",
+        )
     return streams
 
 
@@ -120,7 +124,7 @@ class StreamChanges:
         self._known(name)
         if not dry_run:
             try:
-                self._state.drop(name)
+                self._state.drop(name, name in self._from_file)
             except SettingsError as error:
                 raise Refusal(503, str(error)) from None
             self._streams.remove(name, _LET_GO_S)

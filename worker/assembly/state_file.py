@@ -50,10 +50,10 @@ class StateFile:
         """
         self._write(self.streams | {stream.id: stream}, self.removed - {stream.id})
 
-    def drop(self, stream: str) -> None:
-        """Keep that a stream was removed; raises as `put`."""
+    def drop(self, stream: str, in_settings: bool) -> None:
+        """Keep that a stream was removed; only one of the settings file has to be remembered. Raises as `put`."""
         streams = {name: other for name, other in self.streams.items() if name != stream}
-        self._write(streams, self.removed | {stream})
+        self._write(streams, self.removed | {stream} if in_settings else self.removed)
 
     def _load(self, path: Path) -> None:
         try:

@@ -87,16 +87,25 @@ def open_window(
     metrics, desks = Metrics(vitals.clock, build_labels()), Desks()
     if not settings.enabled:
         return Window(metrics, None, desks)
+    app = create_app(metrics.registry, vitals.health(), desks, access_of(settings), home)
+    server = WebServer(app, settings.host, settings.port, failed)
+    server.start()
+    return Window(metrics, server, desks)
+
+
+def access_of(settings: WebSettings) -> Access:
+    """Who may ask the port what.
+
+    Raises:
+        SettingsError: the token's file cannot be read, or the address needs a token.
+    """
     access = Access(settings.host, settings.allowed_hosts, settings.secret(), settings.changes)
     if access.changes and access.token is None and not is_loopback(access.host):
         raise SettingsError(
             f"web.changes is true and web.host is {access.host}: whoever reaches the port could change streams; "
             "set web.token_file, or web.host to 127.0.0.1, or web.changes to false"
         )
-    app = create_app(metrics.registry, vitals.health(), desks, access, home)
-    server = WebServer(app, settings.host, settings.port, failed)
-    server.start()
-    return Window(metrics, server, desks)
+    return access
 
 
 def build_labels() -> dict[str, str]:

@@ -11,14 +11,17 @@ def check(settings: Settings) -> None:
     """Look at all that can be looked at without starting, then print what is in force as YAML, without secrets.
 
     Raises:
-        SettingsError: a stream's address is of a kind that cannot be opened.
+        SettingsError: a stream's address is of a kind that cannot be opened, or the port may not be bound as asked.
         BundleError: a model is damaged, or the two do not fit together.
     """
+    from worker.assembly.window import access_of
     from worker.models.bundle import check_pair, load_bundle
     from worker.sources.options import SourceOptions, check_scheme
 
     for stream in settings.own_streams:
         check_scheme(SourceOptions(stream=stream.id, url=stream.address, live=stream.live))
+    if settings.web.enabled:
+        access_of(settings.web)
     check_pair(load_bundle(settings.models.detector, "detector"), load_bundle(settings.models.classifier, "classifier"))
     print(effective(settings), end="")
 

@@ -39,7 +39,8 @@ class StreamSettings(Section):
 
     id: str = Field(
         pattern=STREAM_ID,
-        description="Name of the stream in records, keys of Redis and metrics: 1 to 64 of A-Z a-z 0-9 _ . -",
+        description="Name of the stream in records, keys of Redis and metrics: 1 to 64 of A-Z a-z 0-9 _ . -, the first "
+        "no dot",
     )
     url: SecretUrl | None = Field(
         None,

@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, PlainSerializer, SecretStr
 from worker.redact import redact
 
 SHIPPED = Path(__file__).parent.parent / "bundles"
-STREAM_ID = r"^[A-Za-z0-9_.-]{1,64}$"
+STREAM_ID = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$"
+"""Records allow a dot at the start too; an address of the API cannot hold `..`."""
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")

@@ -20,6 +20,8 @@ from worker.web.session import SESSION_PATH, Keys
 
 OPEN_PATHS = frozenset({"/metrics", "/livez", "/readyz", "/startupz"})
 """Read without the token also from other machines: Prometheus and Kubernetes have none."""
+EXAMPLES = "/api/v1/examples/"
+"""The photo page's portraits are files of the package, public domain: as open as the page that shows them."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -102,7 +104,12 @@ class Guard:
     def _without_token(self, headers: Headers) -> Refusal | None:
         if self._keys.opened_by(headers):
             return None
-        return Refusal(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+        sentence = (
+            "the token is wrong"
+            if headers.get("authorization", "").lower().startswith("bearer ")
+            else "a bearer token is needed"
+        )
+        return Refusal(401, sentence, {"WWW-Authenticate": "Bearer"})
 
     def _known(self, host: str) -> bool:
         name = host_name(host)
@@ -110,7 +117,7 @@ class Guard:
 
 
 def _is_page(path: str) -> bool:
-    return path in PAGES or path.startswith(FOLDER) or path == "/favicon.ico"
+    return path in PAGES or path.startswith((FOLDER, EXAMPLES)) or path == "/favicon.ico"
 
 
 def host_name(header: str) -> str:

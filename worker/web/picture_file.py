@@ -6,11 +6,16 @@ A few kilobytes can claim billions of pixels. Decoding finds out too late, so th
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_PIXELS = 50_000_000
 MAX_SCANS = 100
 """A JPEG of many scans costs the decoder a pass over all pixels for each; cameras and programs write at most 15."""
+_PIXEL_BYTES = 8
+"""Of a PNG file at most: four channels of 16 bit."""
+_STEP_BYTES = 1 << 20
 _UNREAD = (
     (4, (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc"), "HEIC"),
     (4, (b"ftypavif", b"ftypavis"), "AVIF"),
@@ -58,7 +63,35 @@ def check_picture(data: bytes) -> PictureSize:
         )
     if data[:2] == b"\xff\xd8" and data.count(b"\xff\xda") > MAX_SCANS:
         raise TooManyPixels("the JPEG file has too many scans: save it again and try again")
+    if data[:4] == b"\x89PNG" and _unpacks_to_more(data, size):
+        raise NotAPicture("the PNG file holds more than the pixels that it claims: save it again and try again")
     return size
+
+
+def _unpacks_to_more(data: bytes, size: PictureSize) -> bool:
+    """Whether a PNG's pixels unpack to more than its head claims: the decoder would unpack gigabytes to throw away."""
+    left = size.width * size.height * _PIXEL_BYTES + 4 * size.height + 64  # a filter byte a row, twice if interlaced
+    unpacker = zlib.decompressobj()
+    try:
+        for packed in _png_pixels(data):
+            while packed and not unpacker.eof:
+                left -= len(unpacker.decompress(packed, _STEP_BYTES))
+                if left < 0:
+                    return True
+                packed = unpacker.unconsumed_tail  # noqa: PLW2901
+    except zlib.error:
+        pass  # damaged: the decoder says so
+    return False
+
+
+def _png_pixels(data: bytes) -> Iterator[bytes]:
+    """The packed pixels of a PNG file, chunk by chunk (ISO/IEC 15948, 5.3)."""
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind == b"IDAT":
+            yield data[at + 8 : at + 8 + length]
+        at += 12 + length
 
 
 def _size(data: bytes) -> PictureSize | None:

@@ -177,7 +177,10 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _why_not(host: str, port: int, exc: OSError) -> str:
     if exc.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use: stop what uses it, or set web.port to another (0 takes a free one)"
+        return (
+            f"port {port} on {host} is in use: stop what uses it, or take another "
+            "(web.port; photo: --port; 0 is a free one)"
+        )
     if exc.errno == errno.EACCES:
         return f"port {port} needs rights that this user has not: set web.port to 1024 or more"
     if exc.errno == errno.EADDRNOTAVAIL:

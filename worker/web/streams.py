@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.web.answers import problems
 from worker.web.desks import Desks, open_desk
 
-ID = r"^[A-Za-z0-9_.-]{1,64}$"
+ID = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$"
 Name = Annotated[str, Path(pattern=ID, description="The stream's id.")]
 DryRun = Annotated[bool, Query(description="Only say what would happen.")]
 Seconds = Annotated[float, Field(ge=0.1, le=300)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[float, Field(ge=0.01, le=1)]
 _BEARER: dict[str, Any] = {"security": [{"bearer": []}]}
 
 
@@ -34,7 +36,7 @@ class StreamPatch(BaseModel):
     tls_verify: bool | None = None
     loop: bool | None = None
     realtime: bool | None = None
-    region: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=4, max_length=4)] | None = None
+    region: tuple[Share, Share, Length, Length] | None = None
     """x, y, width and height in shares of the picture."""
     min_face_px: Annotated[float, Field(ge=0, le=10_000)] | None = None
 

@@ -20,8 +20,9 @@ import pytest
 from tests.integration.web.conftest import Patient
 from worker.assembly.changes import opening_streams
 from worker.assembly.house import House
+from worker.assembly.state_file import StateFile
 from worker.errors import SettingsError
-from worker.settings import Settings
+from worker.settings import Settings, StreamSettings
 
 CLIP = {"url": "hall.mp4", "loop": True, "realtime": True, "policy": "keep_latest", "max_fps": 2}
 
@@ -224,10 +225,14 @@ def test_what_is_no_request_is_refused(owner: httpx.Client) -> None:
 
 def test_changes_need_the_token_and_reading_does_not(client: httpx.Client) -> None:
     for method, path in (("POST", "/api/v1/streams"), ("PATCH", "/api/v1/streams/a"), ("DELETE", "/api/v1/streams/a")):
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic 0123456789abcdef"}):
-            answer = client.request(method, path, json={}, headers=headers)
-            assert answer.status_code == 401, (method, headers)
-            assert answer.json() == {"error": "a bearer token is needed"}
+        for given, said in (
+            (None, "a bearer token is needed"),
+            ("Bearer wrong", "the token is wrong"),
+            ("Basic 0123456789abcdef", "a bearer token is needed"),
+        ):
+            answer = client.request(method, path, json={}, headers={"Authorization": given} if given else {})
+            assert answer.status_code == 401, (method, given)
+            assert answer.json() == {"error": said}
     assert client.get("/api/v1/streams").status_code == 200
 
 
@@ -286,7 +291,26 @@ def test_what_the_api_did_survives_a_restart(owner: httpx.Client, house: House) 
         assert started["yard"].address == "rtsp://192.0.2.2/"
     finally:
         owner.delete("/api/v1/streams/gate")
-    assert [stream.id for stream in opening_streams(later)] == ["yard"], "removed stays removed"
+    told = [(stream.id, stream.address) for stream in opening_streams(later)]
+    assert told == [("gate", "rtsp://192.0.2.9/"), ("yard", "rtsp://192.0.2.2/")], "only the API knew the other gate"
+
+
+def test_what_only_the_api_knew_leaves_nothing_behind(tmp_path: Path) -> None:
+    state = StateFile(tmp_path / "state.json")
+    state.put(StreamSettings(id="gate", url="rtsp://192.0.2.1/x"))
+    state.drop("gate", in_settings=False)
+    state.drop("yard", in_settings=True)
+    again = StateFile(tmp_path / "state.json")
+    assert again.removed == {"yard"}
+    settings = [StreamSettings(id=name, url="rtsp://192.0.2.9/") for name in ("gate", "yard")]
+    assert [stream.id for stream in again.over(settings)] == ["gate"], "removed stays removed"
+
+
+@pytest.mark.parametrize("name", [".", "..", ".hidden"])
+def test_an_id_that_an_address_cannot_hold_is_refused(owner: httpx.Client, name: str) -> None:
+    answer = owner.post("/api/v1/streams", json={"id": name, "url": "rtsp://192.0.2.1/x"})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("id: ")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": 2, "streams": [], "removed": []}', '{"version": 1}'])

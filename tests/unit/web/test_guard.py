@@ -70,14 +70,28 @@ def test_on_a_public_address_everything_but_pages_needs_the_token() -> None:
             ("GET", "/api/v1/streams"),
             ("GET", "/api/v1/settings"),
             ("GET", "/api/v1/streams/lobby/preview.jpg"),
-            ("GET", "/api/v1/examples/grace_hopper.jpg"),
             ("GET", "/api/v1/openapi.json"),
             ("POST", "/api/v1/photo"),
             ("POST", "/pages/live.js"),
+            ("POST", "/api/v1/examples/grace_hopper.jpg"),
             CHANGE,
         ):
             assert ask(client, method, path) == 401, path
             assert ask(client, method, path, TOKEN) not in (401, 403), path
+
+
+@pytest.mark.parametrize("token", [TOKEN, None])
+def test_the_photo_pages_examples_are_as_open_as_the_page(token: str | None) -> None:
+    window = open_window(WebSettings(host="0.0.0.0", port=0, token=token), Vitals(SystemClock()), print)
+    window.desks.examples = {"grace_hopper.jpg": b"a portrait"}
+    assert window.server is not None
+    with httpx.Client(base_url=f"http://127.0.0.1:{window.server.port}", trust_env=False) as client:
+        answer = client.get("/api/v1/examples/grace_hopper.jpg")
+        assert (answer.status_code, answer.content) == (200, b"a portrait")
+        assert ask(client, "GET", "/api/v1/examples/nobody.jpg") == 404
+        assert ask(client, "GET", "/api/v1/examples/../live") == (401 if token else 403)
+        assert ask(client, "GET", "/api/v1/examples/%2e%2e/live") in (401, 403, 404), "no way around"
+    assert window.stop(5)
 
 
 def test_two_workers_on_one_host_leave_each_other_their_sessions() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import time
+import zlib
 from contextlib import suppress
 from io import BytesIO
 
@@ -53,6 +56,34 @@ def test_more_pixels_than_the_limit_are_refused_whoever_claims_them() -> None:
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
     with pytest.raises(TooManyPixels, match="too many scans"):
         check_picture(saved("JPEG") + b"\xff\xda" * (MAX_SCANS + 1))
+
+
+def png_of(raw: bytes, *, bits: int = 8, kind: int = 2, interlaced: bool = False) -> bytes:
+    """A PNG file of 64x64 px whose pixels unpack to `raw`, in two pieces."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+    packed, head = zlib.compress(raw, 9), struct.pack(">IIBBBBB", 64, 64, bits, kind, 0, 0, interlaced)
+    pieces = chunk(b"IDAT", packed[:9]) + chunk(b"IDAT", packed[9:])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pieces + chunk(b"IEND", b"")
+
+
+def test_a_png_that_unpacks_to_more_than_it_claims_is_refused_at_once() -> None:
+    bomb = png_of(bytes(2_000_000_000 // 8))
+    assert len(bomb) < 300_000
+    started = time.process_time()
+    with pytest.raises(NotAPicture, match="holds more than the pixels"):
+        check_picture(bomb)
+    assert time.process_time() - started < 0.2
+
+
+def test_the_largest_pixels_of_a_png_are_no_bomb() -> None:
+    deepest = b"".join(b"\0" + bytes(64 * 8) for _ in range(64))
+    assert check_picture(png_of(deepest, bits=16, kind=6)) == (64, 64)
+    passes = ((8, 8), (8, 8), (16, 8), (16, 16), (32, 16), (32, 32), (64, 32))  # Adam7: width and height of each
+    interlaced = b"".join((b"\0" + bytes(width * 8)) * height for width, height in passes)
+    assert check_picture(png_of(interlaced, bits=16, kind=6, interlaced=True)) == (64, 64)
 
 
 @given(st.sampled_from([saved("JPEG"), saved("PNG"), saved("BMP"), saved("WEBP"), b""]), st.data())
