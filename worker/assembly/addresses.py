@@ -39,7 +39,8 @@ def check_address(url: str, settings: WebSettings) -> None:
     except ValueError:
         raise _refused("url is no address") from None
     if parts.scheme.lower() not in SCHEMES:
-        raise _refused(f"url must start with {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+        file = "" if settings.files is None else ", or be the name of a file in the folder web.files"
+        raise _refused(f"url must start with {', '.join(f'{scheme}://' for scheme in SCHEMES)}{file}")
     if not host:
         raise _refused("url names no host")
     if not settings.local_targets:

@@ -51,3 +51,11 @@ def test_a_folder_with_traps_leads_nowhere_else(tmp_path: Path) -> None:
 )
 def test_cameras_on_the_network_may_be_added(url: str) -> None:
     check_address(url, WebSettings())
+
+
+def test_who_writes_a_file_as_an_address_is_told_how(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as without:
+        check_address("file:///etc/passwd", WebSettings())
+    assert without.value.sentence == "url must start with rtsp://, rtsps://, http://, https://"
+    with pytest.raises(Refusal, match=r", or be the name of a file in the folder web\.files$"):
+        check_address("file:///etc/passwd", WebSettings(files=tmp_path))
