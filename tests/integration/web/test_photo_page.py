@@ -1,12 +1,14 @@
-"""The photo page in a real browser on a fake desk: many faces, reasons for silence, keyboard, turned WebP."""
+"""The photo page in a real browser on a fake desk: many faces, reasons for silence, keyboard, turned WebP, haste."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
@@ -136,3 +138,135 @@ def test_a_webp_that_is_to_be_turned_is_sent_as_it_is_shown(
     with Image.open(BytesIO(board.sent[-1])) as sent:
         assert list(sent.size) == shown
         assert sent.getexif().get(0x0112) is None
+
+
+class SlowDesk:
+    """Reads when it may; then it finds as many faces as the picture is hundreds of pixels wide."""
+
+    def __init__(self, board: FakeBoard) -> None:
+        self.may = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.widths: list[int] = []
+        board.desks.photo = self.read
+
+    def read(self, data: bytes) -> dict[str, Any]:
+        with Image.open(BytesIO(data)) as sent:
+            width = sent.width
+        self.widths.append(width)
+        self.begun.release()
+        assert self.may.wait(30)
+        return answer(*(face(20 + 150 * n, 200) for n in range(width // 100)))
+
+
+def test_the_newest_choice_is_read_when_the_worker_has_done_with_the_last(
+    board: FakeBoard, chromium: Browser, tmp_path: Path
+) -> None:
+    desk = SlowDesk(board)
+    with page_of(chromium, board.address) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.method) if "/api/v1/photo" in request.url else None)
+        page.goto("/photo")
+        for width in (100, 200, 300):
+            page.set_input_files("#choose", picture(tmp_path / f"{width}.jpg", size=(width, 300)))
+            expect(page.locator("#picture")).to_have_js_property("naturalWidth", width)
+        assert desk.begun.acquire(timeout=30)
+        expect(page.locator("#status.busy")).to_have_text("Reading the picture …")
+        desk.may.set()
+        expect(page.locator("#status")).to_have_text("3 faces: 3 happiness.")
+        expect(page.locator(".face")).to_have_count(3)
+        assert desk.widths == [100, 300], "who chooses thrice in haste wants the last"
+        assert asked == ["POST"] * 2, "and no refusal was needed to find out"
+
+
+def test_a_picture_waits_for_that_of_another_window(board: FakeBoard, chromium: Browser, tmp_path: Path) -> None:
+    desk = SlowDesk(board)
+    files = {"picture": ("x", picture(tmp_path / "other.jpg", size=(100, 300)).read_bytes())}
+    other = threading.Thread(target=httpx.post, args=[f"{board.address}/api/v1/photo"], kwargs={"files": files})
+    other.start()
+    assert desk.begun.acquire(timeout=30)
+    with page_of(chromium, board.address) as page:
+        page.goto("/photo")
+        with page.expect_response("**/api/v1/photo") as refused:
+            page.set_input_files("#choose", picture(tmp_path / "a.jpg", size=(200, 300)))
+        assert refused.value.status == 429
+        expect(page.locator("#status.busy")).to_be_visible()
+        desk.may.set()
+        expect(page.locator("#status")).to_have_text("2 faces: 2 happiness.")
+    other.join(30)
+
+
+def test_after_an_error_the_drop_area_is_there_to_go_on(board: FakeBoard, chromium: Browser, tmp_path: Path) -> None:
+    board.photo = answer(face(100, 200, 120))
+    good, damaged, text = picture(tmp_path / "a.jpg"), tmp_path / "b.jpg", tmp_path / "c.txt"
+    damaged.write_bytes(good.read_bytes()[:300])
+    text.write_text("hello")
+    with page_of(chromium, board.address) as page:
+        page.goto("/photo")
+        for bad in (text, damaged):
+            page.set_input_files("#choose", good)
+            expect(page.locator(".face")).to_have_count(1)
+            expect(page.locator("#empty")).to_be_hidden()
+            page.set_input_files("#choose", bad)
+            expect(page.locator("#status.error")).to_be_visible()
+            expect(page.get_by_text("Drop a picture here")).to_be_visible()
+            expect(page.locator("#shown")).to_be_hidden()
+            expect(page.locator(".face")).to_have_count(0)
+
+
+def test_the_webcam_clears_the_last_answer_and_one_that_is_still_to_come(
+    board: FakeBoard, chromium: Browser, tmp_path: Path
+) -> None:
+    desk = SlowDesk(board)
+    desk.may.set()
+    with page_of(chromium, board.address) as page:
+        page.goto("/photo")
+        welcome = page.locator("#status").inner_text()
+        page.set_input_files("#choose", picture(tmp_path / "a.jpg", size=(100, 300)))
+        expect(page.locator("#status")).to_contain_text("One face")
+        page.click("#webcam")
+        expect(page.locator("#video")).to_be_visible()
+        expect(page.locator("#status")).to_contain_text("The webcam is on")
+        expect(page.locator(".face")).to_have_count(0)
+        page.click("#webcam-off")
+        expect(page.locator("#status")).to_have_text(welcome)
+        expect(page.locator("#empty")).to_be_visible()
+        desk.may.clear()
+        page.set_input_files("#choose", picture(tmp_path / "b.jpg", size=(200, 300)))
+        expect(page.locator("#shown")).to_be_visible()
+        page.click("#webcam")
+        expect(page.locator("#video")).to_be_visible()
+        with page.expect_response("**/api/v1/photo"):
+            desk.may.set()
+        page.wait_for_timeout(300)
+        expect(page.locator("#status")).to_contain_text("The webcam is on")
+        expect(page.locator(".face")).to_have_count(0)
+        expect(page.locator("#shown")).to_be_hidden()
+
+
+def test_the_picture_is_called_what_it_is(board: FakeBoard, chromium: Browser, tmp_path: Path) -> None:
+    desk = SlowDesk(board)
+    with page_of(chromium, board.address) as page:
+        page.goto("/photo")
+        for name in ("a.jpg", "b.jpg"):
+            desk.may.clear()
+            page.set_input_files("#choose", picture(tmp_path / name, size=(100, 300)))
+            expect(page.get_by_alt_text("The picture that is being read")).to_be_visible()
+            desk.may.set()
+            expect(page.get_by_alt_text("The picture that was read")).to_be_visible()
+
+
+def test_an_example_that_is_not_to_be_had_says_why(board: FakeBoard, chromium: Browser) -> None:
+    examples, board.desks.examples = board.desks.examples, {}
+    board.photo = answer(face(100, 200, 120))
+    with page_of(chromium, board.address) as page:
+        page.goto("/photo")
+        example, status = page.locator(".example").first, page.locator("#status.error")
+        example.click()
+        expect(status).to_have_text("The worker is still starting: try again in a few seconds.")
+        page.route("**/api/v1/examples/*", lambda route: route.fulfill(status=429, json={"error": "too many requests"}))
+        example.click()
+        expect(status).to_have_text("Too many requests.")
+        page.unroute("**/api/v1/examples/*")
+        board.desks.examples = examples
+        example.click()
+        expect(page.locator(".face")).to_have_count(1)

@@ -43,8 +43,19 @@ export function make(tag, options = {}, ...children) {
 
 export const percent = (share) => `${Math.round(share * 100)}\u00a0%`; // its two parts stay on one line
 
-/** Ask the API; asks for the token once where it is needed. `patience`: ms for one answer. Throws a Problem. */
-export async function ask(path, options = {}, patience = 60_000) {
+/** Ask the API for JSON, as `reach` does. */
+export async function ask(path, options = {}, manner = {}) {
+  const answer = await reach(path, options, manner);
+  return answer.status === 204 ? null : answer.json();
+}
+
+/**
+ * What `path` answers when all is well; asks for the token where it is needed. Throws a Problem.
+ *
+ * `patience`: ms for one answer. `pausing`: told true when the token is asked for and false when it is there. With it
+ * the question may be given up (Escape); without it the page is nothing without an answer, and the dialog stays.
+ */
+export async function reach(path, options = {}, { patience = 60_000, pausing = null } = {}) {
   for (;;) {
     let answer;
     try {
@@ -52,17 +63,19 @@ export async function ask(path, options = {}, patience = 60_000) {
     } catch {
       throw new Problem(0, "the worker does not answer: is it still running?");
     }
-    if (answer.ok) return answer.status === 204 ? null : answer.json();
+    if (answer.ok) return answer;
     const told = await answer.json().catch(() => ({}));
     if (answer.status !== 401) throw new Problem(answer.status, told.error || `the worker answers ${answer.status}`);
-    await askForToken();
+    pausing?.(true);
+    await askForToken(pausing !== null);
+    pausing?.(false);
   }
 }
 
 let asking = null;
 
-function askForToken() {
-  asking ??= new Promise((resolve) => {
+function askForToken(mayGiveUp) {
+  asking ??= new Promise((resolve, reject) => {
     const field = make("input", { type: "password", id: "token", autocomplete: "current-password", required: true });
     const error = make("p", { cls: "error small", role: "alert" });
     const form = make(
@@ -75,15 +88,21 @@ function askForToken() {
       make("button", { cls: "main", type: "submit", text: "Continue" }),
     );
     const dialog = make("dialog", { "aria-label": "Token" }, form);
-    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    let passed = false;
+    dialog.addEventListener("cancel", (event) => { if (!mayGiveUp) event.preventDefault(); });
+    dialog.addEventListener("close", () => {
+      if (!passed && !mayGiveUp) return dialog.showModal(); // browsers let nobody prevent a second Escape
+      dialog.remove();
+      asking = null;
+      if (passed) resolve();
+      else reject(new Problem(401, "nothing was read: this worker needs its token"));
+    });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const answer = await fetch("/api/v1/session", { method: "POST", headers: { Authorization: `Bearer ${field.value}` } }).catch(() => null);
       if (answer?.ok) {
+        passed = true;
         dialog.close();
-        dialog.remove();
-        asking = null;
-        resolve();
       } else {
         const told = await answer?.json().catch(() => null);
         error.textContent = told?.error || "the worker does not answer";

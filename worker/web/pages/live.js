@@ -237,7 +237,7 @@ async function poll() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    show(await ask("/api/v1/live", {}, PATIENCE_MS));
+    show(await ask("/api/v1/live", {}, { patience: PATIENCE_MS }));
     answered = new Date();
     document.body.classList.remove("stale");
     at("lost").hidden = true;

@@ -1,10 +1,14 @@
-import { ABSTENTIONS, REASONS, ask, bars, make, percent } from "./common.js";
+import { ABSTENTIONS, REASONS, ask, bars, make, percent, reach } from "./common.js";
 
 const MAX_BYTES = 20 * 1024 * 1024;
+const BUSY_TRIES = 40; // the worker gives one picture 20 s, and may read one of another window first
+const BUSY_MS = 1000;
 const at = (id) => document.getElementById(id);
 const stage = at("stage");
+const welcome = at("status").textContent;
 let address = null; // object URL of the picture that is shown
 let asked = 0; // the newest question: answers to older ones are dropped
+let last = Promise.resolve(); // ends with the question that is under way
 let lens = null; // the webcam's stream
 
 function say(text, kind = "") {
@@ -12,25 +16,83 @@ function say(text, kind = "") {
   at("status").textContent = text;
 }
 
-async function read(file) {
-  const mine = ++asked;
+/** The stage shows one thing: the drop area `empty`, the picture `shown`, or the `camera`. */
+function onStage(name) {
+  for (const id of ["empty", "shown", "camera"]) at(id).hidden = id !== name;
+}
+
+/** Clear away the last picture and its answer, also one that is still to come. The number of the new question. */
+function begin() {
+  stopCamera();
+  forgetPicture();
   at("boxes").replaceChildren();
   at("faces").replaceChildren();
-  at("shown").hidden = true;
-  if (!file.size) return say("The file is empty.", "error");
-  if (file.type && !file.type.startsWith("image/")) return say("This is not a picture: use a JPEG, PNG, WebP or BMP file.", "error");
-  if (file.size > MAX_BYTES) return say("The picture is too large: at most 20 MiB.", "error");
-  say("Reading the picture …", "busy");
+  return ++asked;
+}
+
+function forgetPicture() {
+  at("picture").onload = null; // it may still load
+  onStage("empty");
+}
+
+/** An error: the drop area is there again, to go on. */
+function fail(text) {
+  forgetPicture();
+  say(text, "error");
+}
+
+const reading = () => say("Reading the picture …", "busy");
+const pausing = (on) => (on ? say("This worker needs its token first.") : reading());
+
+async function read(file) {
+  const mine = begin();
+  if (!file.size) return fail("The file is empty.");
+  if (file.type && !file.type.startsWith("image/")) return fail("This is not a picture: use a JPEG, PNG, WebP or BMP file.");
+  if (file.size > MAX_BYTES) return fail("The picture is too large: at most 20 MiB.");
+  reading();
   const sent = await asSeen(file);
   if (mine !== asked) return;
   show(sent);
-  const form = new FormData();
-  form.append("picture", sent, "picture");
   try {
-    const answer = await ask("/api/v1/photo", { method: "POST", body: form });
+    const answer = await answerTo(sent, mine);
     if (mine === asked) tell(answer);
   } catch (problem) {
-    if (mine === asked) say(sentence(problem.message), "error");
+    if (mine === asked) fail(sentence(problem.message));
+  }
+}
+
+/** The worker reads one picture of a client at a time: a newer one waits for its turn, older ones give theirs up. */
+function answerTo(picture, mine) {
+  const form = new FormData();
+  form.append("picture", picture, "picture");
+  const answer = last.then(() => askPatiently(form, mine));
+  last = answer.catch(() => {});
+  return answer;
+}
+
+/** Another window, or this page before it was loaded again, may have a picture there, too. */
+async function askPatiently(form, mine) {
+  for (let tries = 1; mine === asked; tries++) {
+    try {
+      return await ask("/api/v1/photo", { method: "POST", body: form }, { pausing });
+    } catch (problem) {
+      if (problem.status !== 429 || tries === BUSY_TRIES) throw problem;
+    }
+    await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+  }
+  return null; // nobody waits for it
+}
+
+async function readExample(name) {
+  const mine = begin();
+  reading();
+  try {
+    const picture = await (await reach(`/api/v1/examples/${name}`, {}, { pausing })).blob();
+    if (mine === asked) read(picture);
+  } catch (problem) {
+    if (mine !== asked) return;
+    const starting = problem.status === 404; // the worker has them when its models are loaded
+    fail(starting ? "The worker is still starting: try again in a few seconds." : sentence(problem.message));
   }
 }
 
@@ -38,15 +100,12 @@ function show(file) {
   if (address) URL.revokeObjectURL(address);
   address = URL.createObjectURL(file);
   const picture = at("picture");
+  picture.alt = "The picture that is being read";
   picture.onload = () => {
-    at("shown").hidden = false;
-    at("empty").hidden = true;
+    onStage("shown");
     placeLabels();
   };
-  picture.onerror = () => {
-    at("shown").hidden = true;
-    at("empty").hidden = false;
-  };
+  picture.onerror = () => onStage("empty");
   picture.src = address;
 }
 
@@ -91,6 +150,7 @@ function summary(faces) {
 }
 
 function tell(answer) {
+  at("picture").alt = "The picture that was read";
   at("models").textContent = `Read by ${answer.models.detector} and ${answer.models.classifier}.`;
   const faces = inReadingOrder(answer.faces);
   if (!faces.length) return say("No face was found. A face should be at least 20 pixels wide and look towards the camera.", "");
@@ -192,41 +252,39 @@ document.addEventListener("drop", (event) => {
   if (file) read(file);
 });
 for (const button of document.querySelectorAll(".example")) {
-  button.addEventListener("click", async () => {
-    const answer = await fetch(`/api/v1/examples/${button.dataset.name}`).catch(() => null);
-    if (answer?.ok) read(await answer.blob());
-    else say("The worker is still starting: try again in a few seconds.", "error");
-  });
+  button.addEventListener("click", () => readExample(button.dataset.name));
 }
 
 function cameraShown(on) {
-  at("camera").hidden = !on;
+  onStage(on ? "camera" : "empty");
   at("shoot").hidden = !on;
   at("webcam-off").hidden = !on;
   at("webcam").hidden = on;
   at("choose-label").hidden = on;
   at("examples").hidden = on;
-  if (on) {
-    at("shown").hidden = true;
-    at("empty").hidden = true;
-  } else if (at("shown").hidden) at("empty").hidden = false;
+  say(on ? "The webcam is on: take the picture when you are ready." : welcome);
 }
 
 function stopCamera() {
-  lens?.getTracks().forEach((track) => track.stop());
+  if (!lens) return;
+  lens.getTracks().forEach((track) => track.stop());
   lens = null;
   cameraShown(false);
 }
 
 at("webcam").addEventListener("click", async () => {
+  let opened;
   try {
-    lens = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
+    opened = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
   } catch (error) {
     const told = { NotAllowedError: "The browser was not allowed to use the webcam.", NotFoundError: "There is no webcam." };
     return say(told[error.name] || "The webcam cannot be used.", "error");
   }
+  begin(); // the last picture's faces are not those before the camera
+  lens = opened;
   at("video").srcObject = lens;
-  await at("video").play();
+  await at("video").play().catch(() => {}); // it does not where the next choice came first
+  if (lens !== opened) return;
   cameraShown(true);
   at("shoot").focus();
 });
