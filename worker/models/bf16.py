@@ -12,7 +12,7 @@ def bf16_pays(cpuinfo: Path = CPUINFO) -> bool | None:
     """Whether this CPU computes in bf16 faster than in f32; None where that is not known (not Linux on x86).
 
     With AMX it does. With AVX-512 BF16 alone it does on AMD (Zen 4: 0.47 of the time of f32), not on Intel: there the
-    shipped detector took 1.57 times as long as in f32, the classifier 1.49 times, training steps 1.35 to 1.7 times
+    shipped detector took 1.57 times as long as in f32, the classifier in batches of eight 1.49 times
     (docs/decisions/0011). A CPU with neither emulates it: eleven times as long for a training step of YOLO11n.
     """
     if not cpuinfo.exists():
