@@ -41,12 +41,7 @@ class Post:
         self.publisher.stop(seconds)
         ended = self.publisher.join(seconds + _CALL_S)
         for stream, left in self.publisher.unsent.items():
-            _log.error(
-                "stream %s: %d records (%d frames) could not leave before the deadline",
-                stream,
-                left.records,
-                left.frames,
-            )
+            _log.error("stream %s: %d records (%d frames) could not leave", stream, left.records, left.frames)
         return ended
 
     @property

@@ -20,7 +20,7 @@ from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
 UNSENT = 75
-"""Exit code: everything stopped, but some records could not leave before the deadline (EX_TEMPFAIL)."""
+"""Exit code: everything stopped, but some records could not leave (EX_TEMPFAIL)."""
 
 
 def run(settings: Settings) -> None:

@@ -40,7 +40,10 @@ class PublishReports(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """What could not leave before the deadline: records, and the decoded frames that they accounted for."""
+    """What could not leave, before the deadline or before another worker took the stream over.
+
+    Records, and the decoded frames that they accounted for.
+    """
 
     records: int
     frames: int
