@@ -13,7 +13,7 @@ from worker.assembly.consumers import ConsumerWatch
 from worker.assembly.errands import Errands
 from worker.assembly.hall import HallKeys, open_hall
 from worker.assembly.live import LastFrames, LiveBoard, Sights
-from worker.assembly.photo import PhotoDesk, examples
+from worker.assembly.photo import PhotoDesk
 from worker.assembly.post import open_post, redis_target
 from worker.assembly.preview import Previews
 from worker.assembly.reports import HallReport, PostReport, StreamStates
@@ -125,7 +125,6 @@ class House:
         )
         models = workshop.names().model_dump()
         desks.photo = self._photos.analyse
-        desks.examples = examples()
         desks.live = LiveBoard(self._settings, sights, models, workshop.choice.name, self._clock).read
         desks.streams = StreamChanges(self._settings, self._streams, self._errands)
         desks.preview = Previews(self._settings.web, self._last, self._clock).picture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from importlib import resources
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -29,7 +28,6 @@ from worker.web.answers import Refusal
 from worker.web.picture_file import NotAPicture, TooManyPixels, check_picture
 
 ANSWER_S = 20.0
-EXAMPLES = ("grace_hopper.jpg", "eileen_collins.jpg")
 
 
 class PhotoDesk:
@@ -165,12 +163,6 @@ def read_picture(data: bytes) -> Pixels:
     if picture is None:
         raise Refusal(415, "the picture is damaged: save it again as JPEG or PNG")
     return np.asarray(picture, np.uint8)
-
-
-def examples() -> dict[str, bytes]:
-    """The demo's two portraits, by file name."""
-    folder = resources.files("worker.demo")
-    return {name: folder.joinpath(name).read_bytes() for name in EXAMPLES}
 
 
 def _told(draft: Draft) -> dict[str, Any]:

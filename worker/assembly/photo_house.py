@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from worker.assembly.hall import HallKeys, open_hall
-from worker.assembly.photo import PhotoDesk, examples
+from worker.assembly.photo import PhotoDesk
 from worker.assembly.reports import HallReport
 from worker.assembly.study import Author, stream_events
 from worker.assembly.window import Vitals, open_window
@@ -57,7 +57,6 @@ class PhotoHouse:
         self._hall.start()
         self._photos.open(self._hall)
         self._vitals.beats = {"inference": lambda: self._hall.beat}
-        self._window.desks.examples = examples()
         self._window.desks.photo = self._photos.analyse
         self._vitals.warm = True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from importlib.metadata import version
 
 import av
@@ -84,13 +85,19 @@ def open_window(
         PortError: the port cannot be had.
         SettingsError: the token's file cannot be read, or the address needs a token.
     """
-    metrics, desks = Metrics(vitals.clock, build_labels()), Desks()
+    metrics, desks = Metrics(vitals.clock, build_labels()), Desks(examples=_examples())
     if not settings.enabled:
         return Window(metrics, None, desks)
     app = create_app(metrics.registry, vitals.health(), desks, access_of(settings), home)
     server = WebServer(app, settings.host, settings.port, failed)
     server.start()
     return Window(metrics, server, desks)
+
+
+def _examples() -> dict[str, bytes]:
+    """The demo's two portraits, by file name."""
+    folder = resources.files("worker.demo")
+    return {name: folder.joinpath(name).read_bytes() for name in ("grace_hopper.jpg", "eileen_collins.jpg")}
 
 
 def access_of(settings: WebSettings) -> Access:

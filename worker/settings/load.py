@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from worker.errors import PurposeRefused, SettingsError
 from worker.redact import redact
 from worker.settings.document import KeyPath, read_document
 from worker.settings.nearest import did_you_mean
+from worker.settings.rules import rule
 from worker.settings.tree import dotted, field_at, kind, model_at
 from worker.settings.values import write_duration
 from worker.settings.variables import merge, read_variables
@@ -98,39 +100,8 @@ def _sentence(error: ErrorDetails, place: Place) -> str:
     if error["type"] == "value_error":
         return f"{start}: {context['error']}"
     field = field_at(at)
-    return f"{start}: {_shown(error['input'], field)}{_rule(error, field)}"
-
-
-def _rule(error: ErrorDetails, field: FieldInfo | None) -> str:
-    """What the value must be."""
-    context = error.get("ctx", {})
-    bounds = {
-        "greater_than_equal": ("ge", "at least"),
-        "greater_than": ("gt", "more than"),
-        "less_than_equal": ("le", "at most"),
-    }
-    if error["type"] in bounds:
-        key, word = bounds[error["type"]]
-        return f"must be {word} {_written(context[key], field)}"
-    if error["type"] == "literal_error":
-        return f"must be {str(context['expected']).replace(chr(39), '')}"
-    if error["type"] == "string_pattern_mismatch":
-        return "must be 1 to 64 of A-Z a-z 0-9 _ . -"
-    words = {
-        "string_type": "must be text: put it in quotes",
-        "tuple_type": "must be a list",
-        "model_type": "must hold keys",
-        "float_type": "must be a number",
-        "float_parsing": "must be a number",
-        "int_type": "must be a whole number",
-        "int_parsing": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "bool_type": "must be true or false",
-        "bool_parsing": "must be true or false",
-        "string_too_short": f"needs {context.get('min_length')} characters or more",
-        "too_short": f"needs {context.get('min_length')} characters or more",
-    }
-    return words.get(error["type"], error["msg"][:1].lower() + error["msg"][1:])
+    quotes = ": put it in quotes" if error["type"] == "string_type" else ""
+    return f"{start}: {_shown(error['input'], field)}{rule(error, partial(_written, field=field))}{quotes}"
 
 
 def _shown(value: object, field: FieldInfo | None) -> str:

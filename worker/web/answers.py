@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.redact import redact
+from worker.settings.rules import rule
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def answer_plainly(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
             return problem(400, _NO_JSON)
         if first["loc"] == ("body",):
             return problem(422, "the body must be a JSON object, sent as application/json")
-        return problem(422, f"{place(first['loc'])}: {first['msg'][:1].lower()}{first['msg'][1:]}")
+        return problem(422, _sentence(first))
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, unknown)
@@ -129,6 +130,15 @@ def place(location: Sequence[int | str]) -> str:
     """Where a value is wrong, without the branches of pydantic's unions: the key, and its place in a list."""
     key, *rest = [part for part in location if part not in ("body", "path", "query")]
     return ".".join(str(part) for part in (key, *rest) if part == key or isinstance(part, int))
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    at = place(error["loc"])
+    if error["type"] == "missing":
+        return f"{at} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{at}: there is no such key"
+    return f"{at}: {rule(error)}"
 
 
 def _plain(error: HTTPException) -> str:

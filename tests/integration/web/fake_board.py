@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.assembly.advice import attention, level_of
-from worker.assembly.photo import examples, read_picture
+from worker.assembly.photo import read_picture
 from worker.assembly.window import Vitals, open_window
 from worker.clock import SystemClock
 from worker.settings import WebSettings
@@ -107,7 +107,7 @@ def fake_board() -> Iterator[FakeBoard]:
     window = open_window(WebSettings(port=0), Vitals(SystemClock()), errors.append)
     assert window.server is not None
     board = FakeBoard(f"http://127.0.0.1:{window.server.port}", window.desks)
-    window.desks.live, window.desks.photo, window.desks.examples = board.live, board.read, examples()
+    window.desks.live, window.desks.photo = board.live, board.read
     yield board
     assert window.stop(5)
     assert errors == []

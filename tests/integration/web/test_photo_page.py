@@ -256,17 +256,17 @@ def test_the_picture_is_called_what_it_is(board: FakeBoard, chromium: Browser, t
 
 
 def test_an_example_that_is_not_to_be_had_says_why(board: FakeBoard, chromium: Browser) -> None:
-    examples, board.desks.examples = board.desks.examples, {}
+    read, board.desks.photo = board.desks.photo, None
     board.photo = answer(face(100, 200, 120))
     with page_of(chromium, board.address) as page:
         page.goto("/photo")
         example, status = page.locator(".example").first, page.locator("#status.error")
         example.click()
-        expect(status).to_have_text("The worker is still starting: try again in a few seconds.")
+        expect(status).to_have_text("The worker is starting or stopping: try again in a few seconds.")
         page.route("**/api/v1/examples/*", lambda route: route.fulfill(status=429, json={"error": "too many requests"}))
         example.click()
         expect(status).to_have_text("Too many requests.")
         page.unroute("**/api/v1/examples/*")
-        board.desks.examples = examples
+        board.desks.photo = read
         example.click()
         expect(page.locator(".face")).to_have_count(1)

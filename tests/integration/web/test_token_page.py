@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.chromium import browser, page_of
-from worker.assembly.photo import examples
 from worker.assembly.window import Vitals, open_window
 from worker.clock import SystemClock
 from worker.settings import WebSettings
@@ -52,7 +51,7 @@ def address() -> Iterator[str]:
     errors: list[BaseException] = []
     settings = WebSettings.model_validate({"host": "0.0.0.0", "port": 0, "token": TOKEN})
     window = open_window(settings, Vitals(SystemClock()), errors.append)
-    window.desks.live, window.desks.photo, window.desks.examples = lambda: LIVE, lambda _: PHOTO, examples()
+    window.desks.live, window.desks.photo = lambda: LIVE, lambda _: PHOTO
     assert window.server is not None
     yield f"http://127.0.0.1:{window.server.port}"
     assert window.stop(5)

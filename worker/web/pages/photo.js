@@ -90,9 +90,7 @@ async function readExample(name) {
     const picture = await (await reach(`/api/v1/examples/${name}`, {}, { pausing })).blob();
     if (mine === asked) read(picture);
   } catch (problem) {
-    if (mine !== asked) return;
-    const starting = problem.status === 404; // the worker has them when its models are loaded
-    fail(starting ? "The worker is still starting: try again in a few seconds." : sentence(problem.message));
+    if (mine === asked) fail(sentence(problem.message));
   }
 }
 
