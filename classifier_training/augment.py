@@ -1,6 +1,6 @@
 """Batched augmentation on tensors: what a face goes through between a camera and the classifier.
 
-Order: camera (low resolution, blur, JPEG, noise), light (gamma, contrast, brightness), geometry (one bilinear
+Order: camera (low resolution, blur, JPEG, noise, H.264), light (gamma, contrast, brightness), geometry (one bilinear
 resampling from 48 px straight to the network's size, edges replicated), erasing. Every picture draws its own values.
 """
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor
 from torch.nn import functional
+
+from classifier_training.video import through_h264
 
 BLUR_WIDTH = 7
 _BLUR_ANGLES = 8
@@ -43,6 +45,8 @@ class AugmentSettings(BaseModel):
     blur_p: float = Field(0.15, ge=0.0, le=1.0)
     jpeg_p: float = Field(0.12, ge=0.0, le=1.0)
     jpeg_quality: tuple[int, int] = (12, 80)
+    h264_p: float = Field(0.0, ge=0.0, le=1.0)
+    h264_crf: tuple[int, int] = (26, 40)
     noise_p: float = Field(0.08, ge=0.0, le=1.0)
     noise_sigma: float = Field(12.0, ge=0.0, le=128.0)
 
@@ -92,7 +96,14 @@ class Augmentation:
             sigma = self._uniform(len(noisy), 2.0, s.noise_sigma)[:, None, None, None]
             normal = torch.randn(x[noisy].shape, generator=self.generator, device=x.device)
             x[noisy] += normal * sigma
-        return x.clamp_(0.0, 255.0)
+        x.clamp_(0.0, 255.0)
+        if s.h264_p:  # what never asks for it draws as it always has
+            filmed = self._chosen(n, s.h264_p)
+            if len(filmed):
+                x[filmed, 0] = h264(
+                    x[filmed, 0], self._integer(*s.h264_crf), (self._integer(-4, 4), self._integer(-4, 4))
+                )
+        return x
 
     def _light(self, x: Tensor) -> Tensor:
         s, n = self.settings, len(x)
@@ -150,6 +161,12 @@ def jpeg(image: Tensor, quality: int) -> Tensor:
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
     return torch.from_numpy(decoded).to(image.device, torch.float32)
+
+
+def h264(images: Tensor, crf: int, move: tuple[int, int]) -> Tensor:
+    """Float (n, h, w), 0 to 255, as a frame of a clip; see `classifier_training.video`."""
+    coded = through_h264(images.round().to(torch.uint8).cpu().numpy(), crf, move)
+    return torch.from_numpy(coded).to(images.device, torch.float32)
 
 
 def line_kernel(length: float, angle_deg: float) -> NDArray[np.float32]:

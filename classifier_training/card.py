@@ -9,6 +9,7 @@ _CONDITIONS = {
     "24px": "shrunk to 24 px",
     "16px": "shrunk to 16 px",
     "jpeg_q20": "JPEG quality 20",
+    "h264_crf36": "H.264 at a rate factor of 36",
     "loose_box": "loose box (0.75)",
     "tight_box": "tight box (1.25)",
     "shift_6px": "shifted by 6 px",
@@ -65,7 +66,8 @@ def _figures(name: str, by_precision: Any) -> str:
             lines.append(f"| {title} | {' | '.join(f'{by_precision[p][key]:.3f}' for p in precisions)} |")
     for key, title in _CONDITIONS.items() if "robustness" in first else ():
         found = [by_precision[p].get("robustness", {}).get(key) for p in precisions]
-        lines.append(f"| accuracy, {title} | {' | '.join('' if v is None else f'{v:.3f}' for v in found)} |")
+        if any(value is not None for value in found):  # older bundles were measured under fewer conditions
+            lines.append(f"| accuracy, {title} | {' | '.join('' if v is None else f'{v:.3f}' for v in found)} |")
     lines += ["", "| emotion | precision | recall | F1 | pictures |", "|---|---|---|---|---|"]
     for emotion, c in first["per_class"].items():
         lines.append(f"| {emotion} | {c['precision']:.2f} | {c['recall']:.2f} | {c['f1']:.2f} | {c['support']} |")

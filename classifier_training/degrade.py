@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier_training.data import SIDE
+from classifier_training.video import through_h264
 
 Picture = NDArray[np.uint8]
 Variant = Callable[[Picture], Picture]
@@ -63,10 +64,16 @@ def motion_blur(image: Picture, length: int, vertical: bool) -> Picture:
     return np.asarray(cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 
+def filmed(image: Picture) -> Picture:
+    """As a frame of a camera that saves space."""
+    return np.asarray(through_h264(image[None], 36, (2, 1))[0], np.uint8)
+
+
 CONDITIONS: dict[str, tuple[Variant, ...]] = {
     "24px": (partial(low_resolution, side=24),),
     "16px": (partial(low_resolution, side=16),),
     "jpeg_q20": (partial(jpeg, quality=20),),
+    "h264_crf36": (filmed,),
     "loose_box": (partial(scaled, scale=0.75),),
     "tight_box": (partial(scaled, scale=1.25),),
     "shift_6px": tuple(partial(shifted, dx=dx, dy=dy) for dx, dy in ((6, 0), (-6, 0), (0, 6), (0, -6))),
