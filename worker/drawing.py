@@ -62,6 +62,16 @@ def draw_faces(picture: Pixels, faces: Sequence[FaceView]) -> None:
             _bars(picture, face, unit, placed)
 
 
+def draw_region(picture: Pixels, part: tuple[int, int, int, int]) -> None:
+    """Darken what is outside of `part` (x, y, width, height in px) and draw its edge: nobody looked there."""
+    x, y, across, down = part
+    height, width = picture.shape[:2]
+    inside = picture[y : y + down, x : x + across].copy()
+    _shade(picture, 0, 0, width, height)
+    picture[y : y + down, x : x + across] = inside
+    cv2.rectangle(picture, (x, y), (x + across - 1, y + down - 1), SILENT, max(1, min(height, width) // 360))
+
+
 def draw_caption(picture: Pixels, text: str) -> None:
     """Write one line of `text` on a dark band along the lower edge."""
     unit = max(10, round(min(picture.shape[:2]) / 40))

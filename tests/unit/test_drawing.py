@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.drawing import COLOURS, FaceView, draw_caption, draw_faces
+from worker.drawing import COLOURS, FaceView, draw_caption, draw_faces, draw_region
 from worker.face import EMOTIONS
 from worker.frame import Pixels
 
@@ -69,3 +69,11 @@ def test_any_box_can_be_drawn_on_any_picture(
     draw_faces(picture, [face(box, abstained="partial") for box in boxes])
     draw_caption(picture, "a caption that is longer than the picture is wide")
     assert picture.shape == (size[1], size[0], 3)
+
+
+def test_what_nobody_looked_at_is_dark() -> None:
+    picture = blank()
+    draw_region(picture, (200, 100, 400, 300))
+    assert (picture[110:390, 210:590] == 90).all(), "the part itself stays as it is"
+    assert (picture[:97] < 60).all()
+    assert (picture[:, 603:] < 60).all()

@@ -224,7 +224,7 @@ class _Job:
         self, clip: Path, frame: Frame, picture: Pixels, event: schema.FrameEvent, video: AnnotatedVideo | None
     ) -> None:
         picture = picture.copy()  # a frame's pixels never change
-        self._annotator.draw(picture, event)
+        self._annotator.draw(picture, event, frame.letterbox)
         if video is not None:
             video.write(picture, frame.pts_s)
             return

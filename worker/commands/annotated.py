@@ -11,10 +11,10 @@ import av
 import cv2
 import numpy as np
 
-from worker.drawing import FaceView, draw_caption, draw_faces
+from worker.drawing import FaceView, draw_caption, draw_faces, draw_region
 from worker.errors import OutputError
 from worker.events import schema
-from worker.frame import Pixels
+from worker.frame import Letterbox, Pixels
 from worker.publish.file_writer import output_error
 
 _TICKS = 90_000  # time base of the video, ticks a second
@@ -28,8 +28,13 @@ class Annotator:
     def __init__(self) -> None:
         self._known: dict[int, dict[str, float]] = {}
 
-    def draw(self, picture: Pixels, event: schema.FrameEvent) -> None:
-        """Draw a frame's record onto its picture (height, width, 3) uint8 BGR, in place."""
+    def draw(self, picture: Pixels, event: schema.FrameEvent, letterbox: Letterbox | None = None) -> None:
+        """Draw a frame's record onto its picture (height, width, 3) uint8 BGR, in place.
+
+        With `letterbox` it is also shown which part the detector saw, where that was not all of it.
+        """
+        if letterbox is not None and (letterbox.across, letterbox.down) != (letterbox.width, letterbox.height):
+            draw_region(picture, (letterbox.x, letterbox.y, letterbox.across, letterbox.down))
         draw_faces(picture, [self._view(face) for face in event.faces])
         count = len(event.faces)
         when = "" if event.frame.pts_s is None else f" · {event.frame.pts_s:.2f} s"
