@@ -57,7 +57,7 @@ export interface Latency {
   detect: number;
   /** Classification of all crops of its batch. */
   classify: number;
-  /** From arrival to the finished record. */
+  /** From arrival (the frame is decoded) to the finished record; decoding is not part of it. */
   total: number;
 }
 

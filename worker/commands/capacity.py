@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from worker.commands.look import look_at
 from worker.demo.cameras import HALL, make_video
 from worker.errors import SettingsError, SourceUnreadable
 from worker.redact import redact
+from worker.settings.references import fill
 from worker.settings.values import parse_duration
 from worker.sources.opening import open_container, translated
 from worker.sources.options import SourceOptions, is_live, is_pictures
@@ -58,7 +60,7 @@ def capacity(
     with tempfile.TemporaryDirectory(prefix="emotion-capacity-") as scratch:
         folder = Path(scratch)
         with quiet.status("preparing the clip ..."):
-            clip = clip_of(source, folder)
+            clip = clip_of(source and fill(source, os.environ), folder)
             fps = look_at(SourceOptions("capacity", str(clip), live=False), _LOOK_S, 1).fps or 25.0
         load = Load(clip, fps, max_fps, seconds, runtime, folder)
 

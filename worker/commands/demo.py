@@ -32,6 +32,7 @@ from worker.errors import OutputError, SourceError, StageDied
 from worker.events import schema
 from worker.events.consumer import Reader, Received
 from worker.redact import redact
+from worker.settings.references import fill
 from worker.sources.options import is_live
 
 _FRAMES_A_SECOND = 4
@@ -56,7 +57,7 @@ def demo(
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emotion-demo-")))
         streams = {f"camera-{i}": url for i, url in enumerate(source, 1)} if source else _make_cameras(scratch, console)
-        server = redis_url or stack.enter_context(own_redis())
+        server = fill(redis_url, os.environ) if redis_url else stack.enter_context(own_redis())
         port = free_port()
         config = _write_config(scratch, streams, server, port)
         view, records = LiveView(), list[schema.FrameEvent]()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,12 +24,12 @@ from worker.drawing import FaceView, draw_caption, draw_faces
 from worker.errors import SettingsError, SourceError, SourceTimeout, WorkerError
 from worker.redact import redact
 from worker.settings import ModelsSettings
+from worker.settings.references import fill
 from worker.sources.options import SourceOptions, is_live, is_pictures
 
 _SAMPLES = 10
 _AT_ONCE = 8
 _SLACK_S = 10.0
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def probe(
     """
     if transport not in ("tcp", "udp"):
         raise SettingsError(f"--transport {transport}: choose tcp or udp")
-    wanted = {url: _filled(url, os.environ) for url in urls}
+    wanted = {url: fill(url, os.environ) for url in urls}
     console = Console()
     with Console(stderr=True).status("loading the models ..."):
         workshop = open_workshop(ModelsSettings())
@@ -85,14 +84,6 @@ def probe(
     failures = [item.error for item in probed if item.error is not None]
     if failures:
         raise SourceError("\n".join(failures))
-
-
-def _filled(url: str, environ: Mapping[str, str]) -> str:
-    """The address with `${NAME}` replaced."""
-    missing = [name for name in _REFERENCE.findall(url) if not environ.get(name)]
-    if missing:
-        raise SettingsError(f"{redact(url)}: variable {', '.join(missing)} is not set")
-    return _REFERENCE.sub(lambda found: environ[found[1]], url)
 
 
 def _looks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from worker.errors import RedisUnavailable, SettingsError
 from worker.events import schema
 from worker.events.consumer import Item, Reader, Received, text
 from worker.redis_client import CLIENT_ERRORS, Client, RedisTarget, classify, connect
+from worker.settings.references import fill
 from worker.settings.values import parse_duration
 
 _TURNS_A_SECOND = 4
@@ -57,7 +59,7 @@ def tail(
         RedisError: the server cannot be reached at the start, or refuses.
         SettingsError: the address or `since` cannot be understood.
     """
-    target = RedisTarget(source, mode="cluster" if cluster else "standalone")
+    target = RedisTarget(fill(source, os.environ), mode="cluster" if cluster else "standalone")
     end = None if seconds is None else time.monotonic() + seconds
     try:
         client = connect(target)

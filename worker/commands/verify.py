@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -20,6 +21,7 @@ from worker.events import schema
 from worker.events.ledger import Account, Ledger
 from worker.redact import redact
 from worker.redis_client import CLIENT_ERRORS, Client, RedisTarget, classify, connect
+from worker.settings.references import fill
 
 _SHOWN = 20  # findings on the screen; `--json` has a thousand
 _PAGE = 1000  # entries read at once
@@ -41,7 +43,7 @@ def verify(
     """
     ledger = Ledger()
     if source.startswith(("redis://", "rediss://", "unix://")):
-        target = RedisTarget(source, mode="cluster" if cluster else "standalone")
+        target = RedisTarget(fill(source, os.environ), mode="cluster" if cluster else "standalone")
         _read_redis(target, stream or [], ledger)
     else:
         _read_file(Path(source), stream or [], ledger)

@@ -152,7 +152,7 @@ class Latency(_Model):
     classify: Milliseconds
     """Classification of all crops of its batch."""
     total: Milliseconds
-    """From arrival to the finished record."""
+    """From arrival (the frame is decoded) to the finished record; decoding is not part of it."""
 
 
 class Models(_Model):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from worker.errors import PurposeRefused, SettingsError
 from worker.redact import redact
 from worker.settings.document import KeyPath, read_document
 from worker.settings.nearest import did_you_mean
+from worker.settings.references import fill, unset
 from worker.settings.rules import rule
 from worker.settings.tree import dotted, field_at, kind, model_at
 from worker.settings.values import write_duration
@@ -23,7 +23,6 @@ from worker.settings.variables import merge, read_variables
 from worker.settings.whole import Settings
 
 Place = Callable[[KeyPath], str]
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -44,15 +43,15 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
             at = at[:-1]
         return f"{path} line {lines[at]}" if at else str(path or "settings")
 
-    unset = _put_references(merged, environ)
+    without = _put_references(merged, environ)
     mistakes += [
-        f"{place(at)}: {dotted(at)}: variable {name} is not set" for at, names in unset.items() for name in names
+        f"{place(at)}: {dotted(at)}: variable {name} is not set" for at, names in without.items() for name in names
     ]
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
-        mistakes += [_sentence(error, place) for error in errors if error["loc"] not in unset]
+        mistakes += [_sentence(error, place) for error in errors if error["loc"] not in without]
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     if settings.purpose_refused is not None:
@@ -63,7 +62,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def _put_references(values: dict[str, Any], environ: Mapping[str, str]) -> dict[KeyPath, list[str]]:
     """Replace `${NAME}` in addresses, in place; the names that are not set, by address."""
-    unset: dict[KeyPath, list[str]] = {}
+    without: dict[KeyPath, list[str]] = {}
     streams = values.get("streams")
     owners: list[tuple[KeyPath, Any]] = [(("redis",), values.get("redis"))]
     owners += [
@@ -72,12 +71,11 @@ def _put_references(values: dict[str, Any], environ: Mapping[str, str]) -> dict[
     for at, owner in owners:
         if not isinstance(owner, dict) or not isinstance(owner.get("url"), str):
             continue
-        missing = [name for name in _REFERENCE.findall(owner["url"]) if not environ.get(name)]
-        if missing:
-            unset[(*at, "url")] = missing
+        if missing := unset(owner["url"], environ):
+            without[(*at, "url")] = missing
         else:
-            owner["url"] = _REFERENCE.sub(lambda found: environ[found[1]], owner["url"])
-    return unset
+            owner["url"] = fill(owner["url"], environ)
+    return without
 
 
 def _check_files(settings: Settings) -> None:

@@ -51,7 +51,7 @@ class Series:
         self.label_flips = self._counter("label_flips", "Changes of a track's stable emotion.", "stream")
         self.latency = self._histogram(
             "frame_latency_seconds",
-            "From a frame's arrival to the target's answer; replayed records are left out.",
+            "From a frame's arrival (it is decoded) to the target's answer.",
             "stream",
         )
 
@@ -103,9 +103,11 @@ class Series:
         )
         self.publish_errors = self._counter("publish_errors", "Failed calls to Redis.", "kind")
         self.queued = self._gauge("publish_queue_records", "Records in memory on their way to the target.")
-        self.spool_bytes = self._gauge("spool_bytes", "Bytes of records on disk that wait for Redis.")
-        self.spool_records = self._gauge("spool_records", "Records on disk that wait for Redis.")
-        self.replayed = self._counter("records_replayed", "Records that reached Redis by way of the disk.")
+        # Their names are kept for a spool on disk, so that dashboards need not change when there is one.
+        absent = "Always 0: there is no spool on disk; publish_queue_records counts what waits."
+        self.spool_bytes = self._gauge("spool_bytes", absent)
+        self.spool_records = self._gauge("spool_records", absent)
+        self.replayed = self._counter("records_replayed", absent)
 
     def create_closed(self) -> None:
         """Closed label values stand at 0 from the start, so that a rate sees the first increase."""
