@@ -2,7 +2,8 @@
 
 `tests/data/clip_boxes.json` has the boxes of every 5th frame. A false face is a confirmed track that lasts 0.3 s or
 longer and whose median IoU with any box is under 0.1; heads under 16 px are ignored. The worker's own decoding,
-detector and tracker run as `analyze` wires them, on two threads and without classifying.
+detector and tracker run as `analyze` wires them, on two threads and without classifying: on every frame where false
+faces are counted, elsewhere on the checked frames alone, five or six a second, which is harder for the tracker.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ FACELESS = [name for name, clip in CLIPS.items() if not clip["faces"]]
 MISPRINTED = ["asl_brother.mkv", "wall_9faces_1080p.mp4"]
 """Clips with large skulls printed on hoodies."""
 
+WHOLE = {*FACELESS, *MISPRINTED}
+"""Clips of which every frame is looked at."""
+
 
 class Sighting(NamedTuple):
     """One box of a track at one frame."""
@@ -56,6 +60,8 @@ def told(clip: str, workshop: Workshop) -> Told:
     options = SourceOptions(stream="clip", url=str(shared(f"clips/{clip}")), live=False, shapes=detector.shapes)
     heard = Told({}, defaultdict(list), {})
     for frame in frames_of(options):
+        if clip not in WHOLE and frame.index % EVERY:
+            continue
         assert frame.pts_s is not None
         detections = detector.detect(frame.detector_input[None], [frame.letterbox])[0]
         faces = tracker.update(detections, frame.pts_s)
@@ -127,9 +133,9 @@ def test_the_boxes_are_whole() -> None:
     }
 
 
-def test_every_frame_is_told(everything: dict[str, Told]) -> None:
+def test_every_frame_that_counts_is_told(everything: dict[str, Told]) -> None:
     for name, heard in everything.items():
-        assert sorted(heard.frames) == list(range(CLIPS[name]["frames"])), name
+        assert sorted(heard.frames) == list(range(0, CLIPS[name]["frames"], 1 if name in WHOLE else EVERY)), name
 
 
 def test_faces_are_found(everything: dict[str, Told]) -> None:
