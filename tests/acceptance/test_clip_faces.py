@@ -144,10 +144,6 @@ def test_faces_are_found(everything: dict[str, Told]) -> None:
     assert found / total >= 0.95, counts
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="detector 1.1 tells three: Big Buck Bunny's body for 1.9 and 0.4 s, one among cars for 0.4 s",
-)
 def test_where_no_face_is_almost_none_is_told(everything: dict[str, Told]) -> None:
     false = {name: false_tracks(CLIPS[name], everything[name]) for name in FACELESS}
     seconds = sum(max(everything[name].times.values()) for name in FACELESS)

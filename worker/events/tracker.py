@@ -26,7 +26,9 @@ class TrackerRule:
         sure: score from which on a detection may start a track.
         faint: score from which on a detection may continue one.
         overlap: least overlap of grown boxes, for sure detections; `faint_overlap` for faint ones.
-        confirm_s: a track is confirmed when it is seen again this long after its first detection, or later.
+        confirm_s: a track is confirmed when it is seen again this long after its first detection, or later, and has
+            been seen on at least `confirm_share` of the frames since (the rule of M in N scans of radar tracking,
+            Bar-Shalom and Li 1995): what flickers on a picture without faces stays unconfirmed.
         keep_s: a track unseen for this long, plus one and a half of the stream's usual steps, is given up.
     """
 
@@ -35,6 +37,7 @@ class TrackerRule:
     overlap: float = 0.2
     faint_overlap: float = 0.4
     confirm_s: float = 0.2
+    confirm_share: float = 0.5
     keep_s: float = 1.0
 
 
@@ -105,6 +108,7 @@ class Tracker:
         self._usual_step = 0.9 * self._usual_step + 0.1 * min(step, 2 * self._usual_step) if self._usual_step else step
         keep_s = self._rule.keep_s + 1.5 * self._usual_step
         self._tracks = self._tracks[now - self._tracks["seen"] <= keep_s + _SLACK_S]
+        self._tracks["frames"] += 1
         predict(self._tracks, step, self._tracks["seen"] < now - step - _SLACK_S)
 
     def _correct(self, pairs: list[tuple[int, int]], boxes: Floats, now: float) -> None:
@@ -112,7 +116,9 @@ class Tracker:
             return
         rows, columns = np.array(pairs, np.int64).T
         correct(self._tracks, rows, boxes[columns], now)
-        self._tracks["confirmed"] |= self._tracks["seen"] - self._tracks["born"] >= self._rule.confirm_s - _SLACK_S
+        lasted = self._tracks["seen"] - self._tracks["born"] >= self._rule.confirm_s - _SLACK_S
+        steady = self._tracks["hits"] >= self._rule.confirm_share * self._tracks["frames"]
+        self._tracks["confirmed"] |= lasted & steady
 
     def _start(self, box: Floats, now: float) -> int:
         self._last_id += 1

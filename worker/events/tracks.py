@@ -24,6 +24,8 @@ TRACK = np.dtype(
         ("spread", np.float64, 3),  # covariance of (centre, velocity): pp, pv, vv; in box sizes and seconds
         ("born", np.float64),  # s
         ("seen", np.float64),  # s
+        ("frames", np.int64),  # frames since its first detection, that one included
+        ("hits", np.int64),  # frames on which it was detected
         ("confirmed", np.bool_),
     ]
 )
@@ -38,6 +40,7 @@ def start(number: int, box: Floats, now: float) -> Tracks:
     """A new track (1,) at `box` (4,) xyxy."""
     track: Tracks = np.zeros(1, TRACK)
     track["id"], track["born"], track["seen"] = number, now, now
+    track["frames"], track["hits"] = 1, 1
     track["centre"], track["size"] = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     track["spread"] = _MEASURED, 0.0, _FIRST_SPEED
     return track
@@ -63,6 +66,7 @@ def correct(tracks: Tracks, rows: Indices, boxes: Floats, now: float) -> None:
     tracks["spread"][rows] = np.stack([(1 - gain) * pp, (1 - gain) * pv, vv - velocity_gain * pv], axis=1)
     tracks["size"][rows] = boxes[:, 2:] - boxes[:, :2]
     tracks["seen"][rows] = now
+    tracks["hits"][rows] += 1
 
 
 def match(tracks: Tracks, rows: Indices, boxes: Floats, columns: Indices, least: float) -> list[tuple[int, int]]:

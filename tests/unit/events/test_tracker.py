@@ -92,8 +92,19 @@ def test_a_face_seen_once_is_never_confirmed() -> None:
     assert not face.confirmed
     for t in (0.1, 0.3, 0.6):
         tracker.update([], t)
-    (face,) = tracker.update([Detection(Box(0, 0, 10, 10), 0.9)], 0.7)
-    assert face == TrackedFace(1, Box(0, 0, 10, 10), 0.9, True)
+    box = Box(0, 0, 10, 10)
+    told = [tracker.update([Detection(box, 0.9)], t) for t in (0.7, 0.8)]
+    assert told == [[TrackedFace(1, box, 0.9, False)], [TrackedFace(1, box, 0.9, True)]], "2 of 5 frames, then 3 of 6"
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_what_flickers_is_never_confirmed(fps: float) -> None:
+    """Seen on every fourth frame, for as long as it likes."""
+    tracker = Tracker(TrackerRule())
+    box = Box(100, 100, 180, 200)
+    for frame in range(60):
+        faces = tracker.update([Detection(box, 0.9)] if frame % 4 == 0 else [], frame / fps)
+        assert not any(face.confirmed for face in faces), frame
 
 
 def test_faint_detections_continue_confirmed_tracks_and_start_none() -> None:
