@@ -26,9 +26,10 @@ class TrackerRule:
         sure: score from which on a detection may start a track.
         faint: score from which on a detection may continue one.
         overlap: least overlap of grown boxes, for sure detections; `faint_overlap` for faint ones.
-        confirm_s: a track is confirmed when it is seen again this long after its first detection, or later, and has
-            been seen on at least `confirm_share` of the frames since (the rule of M in N scans of radar tracking,
-            Bar-Shalom and Li 1995): what flickers on a picture without faces stays unconfirmed.
+        confirm_s: a track is confirmed when it is seen again this long after its first detection, or later.
+        confirm_share: and when it has been seen on at least this share of the frames since, of which those of `keep_s`
+            ago count 1/e (after the rule of M in N scans of radar tracking, Bar-Shalom and Li 1995): what flickers
+            on a picture without faces stays unconfirmed.
         keep_s: a track unseen for this long, plus one and a half of the stream's usual steps, is given up.
     """
 
@@ -108,7 +109,9 @@ class Tracker:
         self._usual_step = 0.9 * self._usual_step + 0.1 * min(step, 2 * self._usual_step) if self._usual_step else step
         keep_s = self._rule.keep_s + 1.5 * self._usual_step
         self._tracks = self._tracks[now - self._tracks["seen"] <= keep_s + _SLACK_S]
-        self._tracks["frames"] += 1
+        faded = np.exp(-step / self._rule.keep_s)
+        self._tracks["frames"] = faded * self._tracks["frames"] + 1
+        self._tracks["hits"] *= faded
         predict(self._tracks, step, self._tracks["seen"] < now - step - _SLACK_S)
 
     def _correct(self, pairs: list[tuple[int, int]], boxes: Floats, now: float) -> None:

@@ -24,8 +24,8 @@ TRACK = np.dtype(
         ("spread", np.float64, 3),  # covariance of (centre, velocity): pp, pv, vv; in box sizes and seconds
         ("born", np.float64),  # s
         ("seen", np.float64),  # s
-        ("frames", np.int64),  # frames since its first detection, that one included
-        ("hits", np.int64),  # frames on which it was detected
+        ("frames", np.float64),  # frames since its first detection, that one included; old ones count less
+        ("hits", np.float64),  # those of them on which it was detected
         ("confirmed", np.bool_),
     ]
 )

@@ -107,6 +107,17 @@ def test_what_flickers_is_never_confirmed(fps: float) -> None:
         assert not any(face.confirmed for face in faces), frame
 
 
+def test_who_flickered_for_long_is_confirmed_soon_after_being_seen_well() -> None:
+    """The share is of the last second or so: a minute in bad light is not held against a face."""
+    tracker = Tracker(TrackerRule())
+    box = Box(100, 100, 180, 200)
+    for frame in range(1800):
+        tracker.update([Detection(box, 0.9)] if frame % 4 == 0 else [], frame / 30)
+    for frame in range(1800, 1830):
+        (face,) = tracker.update([Detection(box, 0.9)], frame / 30)
+    assert face == TrackedFace(1, box, 0.9, True)
+
+
 def test_faint_detections_continue_confirmed_tracks_and_start_none() -> None:
     tracker = Tracker(TrackerRule())
     box, other = Box(100, 100, 180, 200), Box(400, 100, 480, 200)
