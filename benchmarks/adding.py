@@ -1,8 +1,8 @@
 """What the other cameras notice while streams come and go: python -m benchmarks.adding --minutes 2
 
 A worker on two cameras; through its API a third is added and removed again after `--stay` seconds, and beside it one
-whose address leads nowhere. Before and after nothing changes. The table is of the two cameras that stay; under it stands
-the memory whenever five more pairs of guests are gone: what is not freed would go on growing.
+whose address leads nowhere. Before and after nothing changes. The table is of the two cameras that stay; under it
+stands the memory whenever five more pairs of guests are gone: what is not freed would go on growing.
 """
 
 from __future__ import annotations
