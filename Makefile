@@ -19,7 +19,7 @@ demo: $(VENV)/.demo  ## Watch two demo cameras, in this terminal (no torch, no c
 
 test: $(VENV)/.train lint types contracts  ## Lint, types, import contracts and the whole suite (installs torch)
 	OMP_NUM_THREADS=1 $(RUN) pytest $(TOGETHER) -m "not alone" --cov --cov-report=
-	$(RUN) pytest -m alone --cov --cov-append --cov-report=term:skip-covered
+	$(RUN) pytest -m alone --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 
 test-base: $(VENV)/.dev lint  ## The part of the suite that needs no torch
 	$(RUN) pytest $(TOGETHER) -m "not torch and not alone" --ignore=tests/training
