@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sqlite3
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -120,9 +121,12 @@ def main() -> None:
         if items:
             repeats = store(database, items)
             reader.ack(items)
-            print(f"{len(items)} records{f', {repeats} of them known already' if repeats else ''}", flush=True)
+            known = f", {repeats} of them known already" if repeats else ""
+            print(f"{len(items)} {'record' if len(items) == 1 else 'records'}{known}", flush=True)
         elif options.until_idle:
             return
+        if len(items) < options.batch:
+            time.sleep(1.0)  # so that one transaction holds what a second brought, not a frame
 
 
 if __name__ == "__main__":

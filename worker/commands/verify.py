@@ -132,7 +132,7 @@ def _plain(account: Account) -> dict[str, Any]:
 
 
 def _show(ledger: Ledger, console: Console) -> None:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     for column in _COLUMNS:
         first = column == "stream"
         table.add_column(column, justify="left" if first else "right", overflow="fold", min_width=len(column))
