@@ -158,7 +158,7 @@ def _watch(
                 if first is None
                 else f"{max(0.0, seconds - time.monotonic() + first):.0f} s left"
             )
-            live.update(Group(head, view.table(), Text(left, style="dim")))
+            live.update(Group(head, view.table(console.width), Text(left, style="dim")))
             if process.poll() is not None:
                 raise StageDied(f"the demo's worker ended by itself (code {process.returncode}): see its log")
             if first is None and time.monotonic() - began > _START_S:

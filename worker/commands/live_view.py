@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,7 @@ _WINDOW_S = 5.0
 _SILENT_S = 5.0
 _BAR = 8
 _WIDE = 110  # columns of a terminal where everything finds room
+_USUAL = 80  # where all but the number of events does, close together; with fewer, no counts of skipped frames
 _HEAD = 5  # lines of the table that are no stream
 EMOTION_STYLES = {
     "anger": "red",
@@ -95,51 +97,65 @@ class LiveView:
     def table(self, width: int = _WIDE, height: int | None = None) -> Table:
         """The table as of now, for a terminal of `width` columns; where it is higher than `height` lines, a stream
         gets one line, those in trouble come first, and the last line says how many found no room."""
-        wide = width >= _WIDE
-        rows = {name: _full(stream, wide) for name, stream in sorted(self._streams.items())}
-        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        for column, right in _columns(wide):
-            least = 4 if right else None
-            justify: Literal["right", "left"] = "right" if right else "left"
-            table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", min_width=least)
+        rows = {name: _full(stream, width) for name, stream in sorted(self._streams.items())}
         room = None if height is None else max(3, height - _HEAD)
         if room is not None and sum(_lines(row) + 1 for row in rows.values()) > room:
-            self._short(table, wide, room)
-            return table
+            return self._short(width, room)
+        table = _empty(width, wraps=("stream", "skipped"))
         for name, row in rows.items():
             table.add_section()
             table.add_row(Text(name, style="bold"), *row)
         return table
 
-    def _short(self, table: Table, wide: bool, room: int) -> None:
+    def _short(self, width: int, room: int) -> Table:
+        table = _empty(width)
         streams = sorted(self._streams.items(), key=lambda item: (not _troubled(item[1]), item[0]))
         shown = len(streams) if len(streams) <= room else room - 1
         for name, stream in streams[:shown]:
-            table.add_row(Text(name, style="bold"), *_brief(stream, wide))
+            table.add_row(Text(name, style="bold"), *_brief(stream, width))
         if shown < len(streams):
             rest = [stream for _, stream in streams[shown:]]
             troubled = sum(map(_troubled, rest))
             told = f"+{len(rest)} more, {troubled} of them in trouble" if troubled else f"+{len(rest)} more, all live"
             table.caption, table.caption_justify = Text(told, style=TROUBLE if troubled else "dim"), "left"
+        return table
 
 
-def _columns(wide: bool) -> list[tuple[str, bool]]:
+def _empty(width: int, wraps: Sequence[str] = ()) -> Table:
+    """The head of a table; columns that may wrap give way first where the terminal is narrow."""
+    padding = (0, 1) if width >= _WIDE else 0
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=padding)
+    for column, right in _columns(width):
+        justify: Literal["right", "left"] = "right" if right else "left"
+        least = 8 if column in wraps else 4 if right else None
+        overflow: Literal["fold", "ellipsis"] = "fold" if column in wraps else "ellipsis"
+        table.add_column(column, justify=justify, no_wrap=column not in wraps, overflow=overflow, min_width=least)
+    return table
+
+
+def _columns(width: int) -> list[tuple[str, bool]]:
     """Titles, and whether they are numbers."""
-    counts = [("events", True), ("skipped", False)] if wide else []
     return [
-        ("stream", False), ("state", False), ("fps", True), ("latency ms\np50 / p95", True), *counts,
-        ("faces and their stable emotions" if wide else "faces", False),
+        ("stream", False), ("state", False), ("fps", True), ("latency ms\np50 / p95", True),
+        *([("events", True)] if width >= _WIDE else []),
+        *([("skipped", False)] if width >= _USUAL else []),
+        ("faces and their stable emotions" if width >= _WIDE else "faces", False),
     ]  # fmt: skip
 
 
-def _full(stream: _Stream, wide: bool) -> list[Text | str]:
-    counts: list[Text | str] = [str(stream.events), _counts(stream)] if wide else []
-    return [_state(stream, "\n"), _fps(stream), _latency(stream), *counts, _faces(stream)]
+def _full(stream: _Stream, width: int) -> list[Text | str]:
+    return [_state(stream, "\n"), _fps(stream), _latency(stream), *_told(stream, width, _counts), _faces(stream)]
 
 
-def _brief(stream: _Stream, wide: bool) -> list[Text | str]:
-    counts: list[Text | str] = [str(stream.events), _counts_briefly(stream)] if wide else []
-    return [_state(stream, " "), _fps(stream), _latency(stream), *counts, _faces_briefly(stream)]
+def _brief(stream: _Stream, width: int) -> list[Text | str]:
+    told = _told(stream, width, _counts_briefly)
+    return [_state(stream, " "), _fps(stream), _latency(stream), *told, _faces_briefly(stream)]
+
+
+def _told(stream: _Stream, width: int, counts: Callable[[_Stream], Text]) -> list[Text | str]:
+    """The number of events, and what was skipped, where there is room."""
+    events: list[Text | str] = [str(stream.events)] if width >= _WIDE else []
+    return [*events, counts(stream)] if width >= _USUAL else events
 
 
 def _lines(row: list[Text | str]) -> int:

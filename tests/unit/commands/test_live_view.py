@@ -29,6 +29,21 @@ def test_states_rates_skips_gaps_and_faces() -> None:
         assert word in text
 
 
+def test_a_terminal_of_80_columns_shows_all_but_the_number_of_events() -> None:
+    view = LiveView()
+    for name in ("camera-1", "lobby-entrance-north"):
+        camera = FakeCamera(None, name)
+        view.add(camera.status("live"))
+        view.add(camera.frame(face("happiness"), skipped={"max_fps": 240, "superseded": 108}))
+    lines = shown(view.table(80), 80).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert not any("…" in line for line in lines)
+    first = next(line for line in lines if line.split()[:1] == ["camera-1"])
+    for word in ("live", "36 / 36", "max_fps", "#1", "happiness  80%"):
+        assert word in first
+    assert "superseded" in "\n".join(lines)
+
+
 def test_no_data_never_looks_like_no_people() -> None:
     view, camera = lobby("live")
     view.add(camera.frame())
