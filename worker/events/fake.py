@@ -243,7 +243,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     with Redis.from_url(options.url) as client:
-        print(f"{options.streams} fake cameras write records for {options.seconds:g} s: see emotion-worker tail", flush=True)
+        print(f"{options.streams} fake cameras write for {options.seconds:g} s: watch emotion-worker tail", flush=True)
         play(client, options.streams, options.seconds)
 
 
