@@ -2,9 +2,11 @@
 
 Order: camera (low resolution, blur, JPEG, noise, H.264), light (gamma, contrast, brightness), geometry (one bilinear
 resampling from 48 px straight to the network's size, edges replicated), erasing. Every picture draws its own values.
+Constant tables are kept on each device, since copying one there waits for all work before it.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -53,18 +55,24 @@ class AugmentSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Applies `settings`, drawing every random number from `generator` (so a run can be resumed exactly)."""
+    """Applies `settings`, drawing every random number from `generator` (so a run can be resumed exactly).
+
+    Every part is worked out for the whole batch, and pictures that it does not touch get its neutral value (no blur, a
+    gamma of 1): nothing waits for a random number to come back from a CUDA device. H.264 alone is coded on the CPU.
+    """
 
     settings: AugmentSettings
     generator: Generator
 
     def __call__(self, images: Tensor, size: int) -> Tensor:
-        """uint8 (n, h, w) luma to float32 (n, 1, size, size), 0 to 255."""
-        x = images[:, None].float()
-        x = self._camera(x)
-        x = self._light(x)
-        x = self._geometry(x, size)
-        return self._erase(x)
+        """uint8 (n, side, side) luma to float32 (n, 1, size, size), 0 to 255."""
+        return self.views(images, (size,))[size]
+
+    def views(self, images: Tensor, sizes: Iterable[int]) -> dict[int, Tensor]:
+        """The same augmented pictures at several sizes: a teacher may look at another size than its student."""
+        x = self._light(self._camera(images[:, None].float()))
+        maps, patch = self._maps(len(x)), self._patch(len(x))
+        return {size: _cover(_moved(x, maps, size), patch) for size in sizes}
 
     def _uniform(self, n: int, low: float, high: float) -> Tensor:
         return torch.rand(n, generator=self.generator, device=self.generator.device) * (high - low) + low
@@ -72,80 +80,101 @@ class Augmentation:
     def _log_uniform(self, n: int, low: float, high: float) -> Tensor:
         return torch.exp(self._uniform(n, math.log(low), math.log(high)))
 
-    def _integer(self, low: int, high: int) -> int:
-        return int(torch.randint(low, high + 1, (1,), generator=self.generator, device=self.generator.device))
+    def _integers(self, n: int, low: int, high: int) -> Tensor:
+        return torch.randint(low, high + 1, (n,), generator=self.generator, device=self.generator.device)
 
     def _chosen(self, n: int, p: float) -> Tensor:
-        return torch.nonzero(self._uniform(n, 0.0, 1.0) < p)[:, 0]
+        return self._uniform(n, 0.0, 1.0) < p
 
     def _camera(self, x: Tensor) -> Tensor:
-        s, n = self.settings, len(x)
-        # Two sizes a batch: a size of its own for every picture would be one small kernel call each.
-        for part in self._chosen(n, s.low_resolution_p).chunk(2):
-            if len(part):
-                x[part] = low_resolution(x[part], self._integer(*s.low_resolution_px))
-        blurred = self._chosen(n, s.blur_p)
-        if len(blurred):
-            bank = _blur_kernels().to(x.device)
-            kernels = bank[(self._uniform(len(blurred), 0.0, 1.0) * len(bank)).long()]
-            x[blurred] = blur(x[blurred], kernels)
-        for i in self._chosen(n, s.jpeg_p).tolist():
-            x[i, 0] = jpeg(x[i, 0], self._integer(*s.jpeg_quality))
-        noisy = self._chosen(n, s.noise_p)
-        if len(noisy):
-            sigma = self._uniform(len(noisy), 2.0, s.noise_sigma)[:, None, None, None]
-            normal = torch.randn(x[noisy].shape, generator=self.generator, device=x.device)
-            x[noisy] += normal * sigma
-        x.clamp_(0.0, 255.0)
-        if s.h264_p:  # what never asks for it draws as it always has
-            filmed = self._chosen(n, s.h264_p)
+        s, n, side = self.settings, len(x), x.shape[-1]
+        if s.low_resolution_p:
+            drawn = self._integers(n, *s.low_resolution_px) - s.low_resolution_px[0] + 1
+            bank = _resamplings(x.device, side, *s.low_resolution_px)
+            x = low_resolution(x, bank[drawn * self._chosen(n, s.low_resolution_p)])
+        if s.blur_p:
+            bank = _blur_kernels(x.device)
+            x = blur(x, bank[self._integers(n, 1, len(bank) - 1) * self._chosen(n, s.blur_p)])
+        if s.jpeg_p:
+            coded = jpeg(x, self._integers(n, *s.jpeg_quality))
+            x = torch.where(self._chosen(n, s.jpeg_p)[:, None, None, None], coded, x)
+        if s.noise_p:
+            sigma = self._uniform(n, 2.0, s.noise_sigma) * self._chosen(n, s.noise_p)
+            x = x + torch.randn(x.shape, generator=self.generator, device=x.device) * sigma[:, None, None, None]
+        x = x.clamp(0.0, 255.0)
+        if s.h264_p:
+            filmed = torch.nonzero(self._chosen(n, s.h264_p))[:, 0]
             if len(filmed):
-                x[filmed, 0] = h264(
-                    x[filmed, 0], self._integer(*s.h264_crf), (self._integer(-4, 4), self._integer(-4, 4))
-                )
+                x[filmed, 0] = h264(x[filmed, 0], *self._film())
         return x
+
+    def _film(self) -> tuple[int, tuple[int, int]]:
+        """A rate factor and a movement for all that is filmed together."""
+        crf, (right, down) = self._integers(1, *self.settings.h264_crf), self._integers(2, -4, 4).tolist()
+        return int(crf), (right, down)
 
     def _light(self, x: Tensor) -> Tensor:
         s, n = self.settings, len(x)
-        bent = self._chosen(n, s.gamma_p)
-        if len(bent):
-            power = self._log_uniform(len(bent), *s.gamma)[:, None, None, None]
-            x[bent] = 255.0 * (x[bent] / 255.0) ** power
+        power = torch.where(self._chosen(n, s.gamma_p), self._log_uniform(n, *s.gamma), 1.0)[:, None, None, None]
+        x = 255.0 * (x / 255.0) ** power
         contrast = self._log_uniform(n, *s.contrast)[:, None, None, None]
         brightness = self._uniform(n, -s.brightness, s.brightness)[:, None, None, None]
         mean = x.mean(dim=(2, 3), keepdim=True)
         return ((x - mean) * contrast + mean + brightness).clamp_(0.0, 255.0)
 
-    def _geometry(self, x: Tensor, size: int) -> Tensor:
-        """Rotation, shear, scale, shift and flip as one map from output to input coordinates (-1 to 1)."""
-        s, n = self.settings, len(x)
+    def _maps(self, n: int) -> Tensor:
+        """Rotation, shear, scale, shift and flip as one map (n, 2, 3) from output to input coordinates (-1 to 1)."""
+        s = self.settings
         angle = torch.deg2rad(self._uniform(n, -s.rotate_deg, s.rotate_deg))
         shear = self._uniform(n, -s.shear, s.shear)
         zoom = 1.0 / self._log_uniform(n, *s.scale)
-        mirror = 1.0 - 2.0 * (self._uniform(n, 0.0, 1.0) < s.flip).float()
+        mirror = 1.0 - 2.0 * self._chosen(n, s.flip).float()
         cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-        theta = torch.zeros(n, 2, 3, device=x.device)
-        theta[:, 0, 0], theta[:, 0, 1] = cos * mirror, cos * shear - sin
-        theta[:, 1, 0], theta[:, 1, 1] = sin * mirror, sin * shear + cos
-        theta[:, :, 2] = 2.0 * torch.stack([self._uniform(n, -s.shift, s.shift) for _ in range(2)], dim=1)
-        grid = functional.affine_grid(theta, [n, 1, size, size], align_corners=False)
-        moved = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
-        return moved.clamp_(0.0, 255.0)  # four float32 weights sum to 1 within 1e-7: white came out as 255.00003
+        right, down = (2.0 * self._uniform(n, -s.shift, s.shift) for _ in range(2))
+        rows = (
+            torch.stack([cos * mirror, cos * shear - sin, right], dim=1),
+            torch.stack([sin * mirror, sin * shear + cos, down], dim=1),
+        )
+        return torch.stack(rows, dim=1)
 
-    def _erase(self, x: Tensor) -> Tensor:
-        """One rectangle of one gray value, drawn from the picture's own range."""
-        s, size = self.settings, x.shape[-1]
-        for i in self._chosen(len(x), s.erase_p).tolist():
-            height, width = (self._uniform(2, *s.erase_side) * size).long().tolist()
-            top, left = self._integer(0, size - height), self._integer(0, size - width)
-            x[i, :, top : top + height, left : left + width] = float(self._uniform(1, 0.0, 255.0))
-        return x
+    def _patch(self, n: int) -> Tensor:
+        """What is erased, (n, 5): left, top, right and bottom as shares of the side, and the gray value; or nothing."""
+        s = self.settings
+        sides = torch.stack([self._uniform(n, *s.erase_side) for _ in range(2)], dim=1)
+        sides *= self._chosen(n, s.erase_p)[:, None]
+        corner = torch.stack([self._uniform(n, 0.0, 1.0) for _ in range(2)], dim=1) * (1.0 - sides)
+        return torch.cat([corner, corner + sides, self._uniform(n, 0.0, 255.0)[:, None]], dim=1)
 
 
-def low_resolution(x: Tensor, side: int) -> Tensor:
-    """Float (n, 1, h, w) shrunk to `side` pixels by area and enlarged again bilinearly."""
-    small = functional.interpolate(x, size=(side, side), mode="area")
-    return functional.interpolate(small, size=x.shape[-2:], mode="bilinear")
+def _moved(x: Tensor, maps: Tensor, size: int) -> Tensor:
+    grid = functional.affine_grid(maps, [len(x), 1, size, size], align_corners=False)
+    moved = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    return moved.clamp_(0.0, 255.0)  # four float32 weights sum to 1 within 1e-7: white came out as 255.00003
+
+
+def _cover(x: Tensor, patch: Tensor) -> Tensor:
+    """Float (n, 1, h, w) with one rectangle of one gray value, or none."""
+    left, top, right, bottom, gray = (patch[:, i, None, None, None] for i in range(5))
+    rows = ((torch.arange(x.shape[2], device=x.device) + 0.5) / x.shape[2])[:, None]
+    columns = (torch.arange(x.shape[3], device=x.device) + 0.5) / x.shape[3]
+    inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
+    return torch.where(inside, gray, x)
+
+
+def low_resolution(x: Tensor, along: Tensor) -> Tensor:
+    """Float (n, 1, side, side), each shrunk and enlarged again along both axes by its own matrix of (n, side, side)."""
+    return along[:, None] @ x @ along[:, None].transpose(2, 3)
+
+
+@cache
+def _resamplings(device: torch.device, side: int, low: int, high: int) -> Tensor:
+    """Shrinking to `low` .. `high` px by area, enlarging bilinearly, on one axis: (k, side, side), after no change."""
+    lines = torch.eye(side)[None]
+    found = [torch.eye(side)]
+    for small in range(low, high + 1):
+        shrunk = functional.interpolate(lines, size=small, mode="area")
+        found.append(functional.interpolate(shrunk, size=side, mode="linear")[0].T)
+    return torch.stack(found).to(device)
 
 
 def blur(x: Tensor, kernels: Tensor) -> Tensor:
@@ -155,12 +184,38 @@ def blur(x: Tensor, kernels: Tensor) -> Tensor:
     return functional.conv2d(padded, kernels[:, None], groups=n).transpose(0, 1)
 
 
-def jpeg(image: Tensor, quality: int) -> Tensor:
-    """Float (h, w), 0 to 255, through OpenCV's JPEG encoder at `quality` (1 to 100)."""
-    pixels = image.round().to(torch.uint8).cpu().numpy()
-    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    return torch.from_numpy(decoded).to(image.device, torch.float32)
+def jpeg(x: Tensor, quality: Tensor) -> Tensor:
+    """Float (n, 1, h, w), 0 to 255, as JPEG of `quality` (n,), 1 to 100, leaves it.
+
+    What a baseline encoder and decoder do to luma, without the lossless part: blocks of 8 x 8, their cosine transform
+    rounded to multiples of the standard's example table (ITU-T T.81, K.1), scaled as libjpeg scales it.
+    """
+    h, w = x.shape[2:]
+    pad = (0, -w % 8, 0, -h % 8)
+    levels = functional.pad(x.round(), pad, mode="replicate") - 128.0
+    blocks = levels.unfold(2, 8, 8).unfold(3, 8, 8)
+    cosine, table = _cosine(x.device)
+    factor = torch.where(quality < 50, 5000.0 / quality, 200.0 - 2.0 * quality)[:, None, None]
+    steps = ((table * factor + 50.0) / 100.0).floor().clamp(1.0, 255.0)[:, None, None, None]
+    coefficients = (cosine @ blocks @ cosine.T / steps).round() * steps
+    decoded = (cosine.T @ coefficients @ cosine).transpose(3, 4).reshape(levels.shape)
+    return (decoded + 128.0).round().clamp(0.0, 255.0)[..., :h, :w]
+
+
+_LUMA_TABLE = torch.tensor([
+    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62], [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99],
+], dtype=torch.float32)  # fmt: skip
+
+
+@cache
+def _cosine(device: torch.device) -> tuple[Tensor, Tensor]:
+    """The orthonormal cosine transform of eight values (DCT-II), (8, 8), and the table."""
+    k, i = torch.arange(8.0)[:, None], torch.arange(8.0)
+    matrix = torch.cos(math.pi * (2 * i + 1) * k / 16) / 2
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(device), _LUMA_TABLE.to(device)
 
 
 def h264(images: Tensor, crf: int, move: tuple[int, int]) -> Tensor:
@@ -185,10 +240,12 @@ def line_kernel(length: float, angle_deg: float) -> NDArray[np.float32]:
 
 
 @cache
-def _blur_kernels() -> Tensor:
-    """Every blur of the augmentation: lines of 3, 5 and 7 pixels at eight angles, and three Gaussians."""
-    kernels = [line_kernel(n, 180.0 / _BLUR_ANGLES * a) for n in _BLUR_LENGTHS for a in range(_BLUR_ANGLES)]
+def _blur_kernels(device: torch.device) -> Tensor:
+    """No blur first, then lines of 3, 5 and 7 pixels at eight angles, and three Gaussians; float32 (k, 7, 7)."""
+    centre = np.zeros((BLUR_WIDTH, BLUR_WIDTH), np.float32)
+    centre[BLUR_WIDTH // 2, BLUR_WIDTH // 2] = 1.0
+    kernels = [centre, *(line_kernel(n, 180.0 / _BLUR_ANGLES * a) for n in _BLUR_LENGTHS for a in range(_BLUR_ANGLES))]
     for sigma in _GAUSSIAN_SIGMAS:
         column = cv2.getGaussianKernel(BLUR_WIDTH, sigma, cv2.CV_32F)
         kernels += [column @ column.T] * 2
-    return torch.from_numpy(np.stack(kernels).astype(np.float32))
+    return torch.from_numpy(np.stack(kernels).astype(np.float32)).to(device)

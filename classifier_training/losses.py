@@ -8,24 +8,46 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from classifier_training.nets import EmotionNet
-from classifier_training.settings import LossSettings
+from classifier_training.settings import LossSettings, ModelSettings
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs (n, 1, h, w) with soft targets: `labels` (n, classes) and `votes` (n, 10), whose rows sum to 1 or 0."""
+    """Pictures with soft targets: `labels` (n, classes) and `votes` (n, 10), whose rows sum to 1 or 0.
 
-    inputs: Tensor
+    `views` holds the same augmented pictures at the size of every network that looks at them: float (n, 1, size, size),
+    0 to 255.
+    """
+
+    views: dict[int, Tensor]
     labels: Tensor
     votes: Tensor
 
+    def inputs(self, model: ModelSettings) -> Tensor:
+        """What the network of `model` is given, channels last."""
+        normal = (self.views[model.size] - model.mean) / model.scale
+        return normal.contiguous(memory_format=torch.channels_last)
+
     def mixed(self, share: float) -> "Batch":
         """Each picture with `share` of itself and the rest of its mirror partner in the batch (mixup, Zhang 2018)."""
-        return Batch(*(share * v + (1.0 - share) * v.flip(0) for v in (self.inputs, self.labels, self.votes)))
+
+        def mix(values: Tensor) -> Tensor:
+            return share * values + (1.0 - share) * values.flip(0)
+
+        views = {size: mix(pictures) for size, pictures in self.views.items()}
+        return Batch(views, mix(self.labels), mix(self.votes))
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network in evaluation mode, and what it wants to be given."""
+
+    net: EmotionNet
+    model: ModelSettings
 
 
 def mixup_share(alpha: float, generator: Generator) -> float:
-    """A draw from Beta(alpha, alpha)."""
+    """A draw from Beta(alpha, alpha); `generator` is of the CPU."""
     gammas = torch._standard_gamma(torch.full((2,), alpha), generator=generator)  # the only one that takes a generator
     return float(gammas[0] / gammas.sum().clamp_min(1e-12))
 
@@ -38,9 +60,10 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0) 
 
 
 @torch.no_grad()
-def teacher_targets(teachers: Sequence[EmotionNet], inputs: Tensor, temperature: float) -> Tensor:
-    """Mean of the teachers' softened probabilities on the same augmented inputs (Beyer et al. 2022)."""
-    soft = [functional.softmax(teacher(inputs).float() / temperature, dim=1) for teacher in teachers]
+def teacher_targets(teachers: Sequence[Teacher], batch: Batch, temperature: float) -> Tensor:
+    """Mean of the teachers' softened probabilities on the same augmented pictures (Beyer et al. 2022)."""
+    logits = [teacher.net(batch.inputs(teacher.model)).float() for teacher in teachers]
+    soft = [functional.softmax(of_one / temperature, dim=1) for of_one in logits]
     return torch.stack(soft).mean(0)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import cv2
 import numpy as np
-import openvino
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from classifier_training.errors import TrainingError
 from classifier_training.labels import LABEL_SETS, emotion_index
@@ -89,11 +90,14 @@ def run_predictor(path: Path) -> Predictor:
     """The weights of a run (`weights.safetensors` or a snapshot) in torch, f32, without a temperature."""
     weights = read_weights(path)
     net, settings = load_network(weights), weights.settings
+    gmac = multiply_adds(net, settings.model.size)
+    if torch.cuda.is_available():
+        cast(nn.Module, net).to("cuda")
     return Predictor(
         f"{path.parent.name}/{path.stem}",
         lambda images: softmax(logits_of(net, images, settings.model)),
         LABEL_SETS[settings.data.classes].names,
-        gmac=multiply_adds(net, settings.model.size),
+        gmac=gmac,
     )
 
 
@@ -135,6 +139,8 @@ def peer_predictor(path: Path, wanted: PeerInput) -> Predictor:
     Raises:
         TrainingError: it cannot be read, its input is no picture, or the labels do not fit its output.
     """
+    import openvino  # measuring a run on a GPU machine needs none
+
     try:
         model = openvino.Core().read_model(path)
     except RuntimeError as error:

@@ -118,5 +118,5 @@ def logits_of(net: EmotionNet, images: NDArray[np.uint8], model: ModelSettings) 
     """uint8 (n, 48, 48) to float32 logits (n, classes), on the device of the network, in float32."""
     device = next(cast(nn.Module, net).parameters()).device
     starts = range(0, len(images), _BATCH)
-    parts = [net(network_input(images[start : start + _BATCH], model).to(device)).float().cpu() for start in starts]
-    return np.concatenate([part.numpy() for part in parts])
+    parts = [net(network_input(images[start : start + _BATCH], model).to(device)).float() for start in starts]
+    return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)

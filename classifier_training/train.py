@@ -6,13 +6,17 @@
     torchrun --nproc-per-node 2 -m classifier_training.train ...      (OMP_NUM_THREADS=1; see together.py)
 
 The whole set lies in memory as uint8; batches are augmented there, on the CPU or on CUDA. The run's folder gets the
-checkpoint and the averaged weights after every epoch, its curves as `history.jsonl` and for TensorBoard.
+checkpoint and the averaged weights after every epoch (once in 30 seconds where epochs are shorter, and at the end), its
+curves as `history.jsonl` and for TensorBoard.
 """
 
 import argparse
+import copy
 import io
 import json
+import math
 import pickle
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -28,7 +32,7 @@ from classifier_training.augment import Augmentation
 from classifier_training.data import VOTE_NAMES, FaceSet, add_votes, read_faces
 from classifier_training.errors import TrainingError, run_command, write_whole
 from classifier_training.labels import LABEL_SETS
-from classifier_training.losses import Batch, mixup_share, teacher_targets, total_loss
+from classifier_training.losses import Batch, Teacher, mixup_share, teacher_targets, total_loss
 from classifier_training.nets import EmotionNet, build, width_of
 from classifier_training.plots import write_curves
 from classifier_training.runs import (
@@ -38,7 +42,7 @@ from classifier_training.runs import (
     WEIGHTS,
     RunWeights,
     load_network,
-    logits_of,
+    network_input,
     read_weights,
     write_weights,
 )
@@ -48,6 +52,13 @@ from classifier_training.split import split_faces
 from classifier_training.start import start
 from classifier_training.together import join
 from worker.models.bf16 import computes_in_bf16
+
+_BATCH = 256
+_LOOK_EVERY = 20
+"""Steps after which the loss is checked."""
+
+_SAVE_EVERY_S = 30.0
+"""Seconds between two checkpoints: on CUDA an epoch takes less time than writing one."""
 
 
 class EmotionModel(nn.Module):
@@ -75,7 +86,9 @@ class Training:
             raise TrainingError("schedule.patience works with one process: leave it out, or start without torchrun")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(settings.seed)
+        torch.backends.cudnn.benchmark = True
         self.generator = Generator(self.device).manual_seed(settings.seed + self.together.rank)
+        self.dice = Generator().manual_seed(settings.seed + self.together.rank)
         self.augment = Augmentation(settings.augment, self.generator)
         self.classes = len(LABEL_SETS[settings.data.classes].names)
         self.images = torch.from_numpy(train.images).to(self.device)
@@ -87,12 +100,21 @@ class Training:
         net = build(settings.model.architecture, self.classes, settings.model.dropout)
         start(net, settings.located(data).model, train.images)
         self.model = EmotionModel(net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        teachers = [load_network(read_weights(folder / WEIGHTS)) for folder in settings.loss.teachers]
-        self.teachers = [cast(EmotionNet, cast(nn.Module, teacher).to(self.device)) for teacher in teachers]
+        self.teachers = [self._teacher(folder) for folder in settings.loss.teachers]
+        self.sizes = {settings.model.size, *(teacher.model.size for teacher in self.teachers)}
         self.bf16 = computes_in_bf16(settings.schedule.precision, self.device.type)
         self.average = Average(self.model, settings.schedule.ema)
         self.optimizer = optimizer_for(self.model, settings.schedule)
         self.progress = Progress(settings.schedule, max(1, len(train) // settings.schedule.batch))
+        self.served = copy.deepcopy(cast(nn.Module, net)).to(self.device).eval()
+        self.holdout_inputs = network_input(holdout.images, settings.model)
+        self.saved = -math.inf
+
+    def _teacher(self, run: Path) -> Teacher:
+        weights = read_weights(run / WEIGHTS)
+        net = load_network(weights)
+        cast(nn.Module, net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return Teacher(net, weights.settings.model)
 
     def fit(self, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
         """Epochs until the schedule is over, or the hold-out's loss has not fallen for `patience` of them.
@@ -107,7 +129,8 @@ class Training:
                     continue
                 entry |= self.validate()
                 self._record(entry, board)
-                self.save()
+                if self.progress.done() >= 1.0 or time.monotonic() - self.saved >= _SAVE_EVERY_S:
+                    self.save()
                 if after_epoch is not None:
                     after_epoch(entry)
                 if entry.get("holdout_nll", 0.0) < best:
@@ -115,20 +138,26 @@ class Training:
                 patience = self.settings.schedule.patience
                 if patience is not None and self.progress.epoch - best_epoch >= patience:
                     print(f"stopped: the hold-out's loss has not fallen for {patience} epochs")
+                    self.save()
                     break
 
     def _epoch(self) -> dict[str, float]:
         """One pass; ends early when the clock says so."""
         self.model.train()
-        before, total, right, count = self.progress.seconds(), 0.0, 0.0, 0
+        before, count = self.progress.seconds(), 0
+        sums = torch.zeros(2, device=self.device)
         order = self._order()
         steps = tqdm(order, desc=f"epoch {self.progress.epoch + 1}", unit="batch", disable=None, leave=False)
         for rows in steps:
-            loss, hits = self._step(rows)
-            total, right, count = total + loss, right + hits, count + 1
+            sums += self._step(rows)
+            count += 1
+            if count % _LOOK_EVERY == 0:
+                self._check(sums)
             if self.progress.done() >= 1.0:
                 break
         self.progress.epoch += 1
+        self._check(sums)
+        total, right = sums.tolist()
         return {
             "epoch": self.progress.epoch,
             "loss": total / count,
@@ -149,18 +178,22 @@ class Training:
             drawn = torch.randperm(len(self.labels), generator=order)[:n].to(self.device)
         return torch.split(drawn, self.settings.schedule.batch)
 
-    def _step(self, rows: Tensor) -> tuple[float, float]:
-        """One update; the loss in nats, and the share of the (augmented) pictures that was named rightly."""
+    def _check(self, sums: Tensor) -> None:
+        """Not at every step: reading a number from CUDA waits until it has caught up."""
+        if not torch.isfinite(sums[0]):
+            step = self.progress.step
+            raise TrainingError(f"the loss is not finite at step {step} or shortly before: lower schedule.peak_rate")
+
+    def _step(self, rows: Tensor) -> Tensor:
+        """One update; (2,): the loss in nats, and the share of the (augmented) pictures that was named rightly."""
         rows = rows[self.together.rank :: self.together.size]
         self.optimizer.zero_grad(set_to_none=True)
         batch = self._batch(rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits, vote_logits = self.model(batch.inputs)
+            logits, vote_logits = self.model(batch.inputs(self.settings.model))
             distil = self.settings.loss.distil_temperature
-            soft = teacher_targets(self.teachers, batch.inputs, distil) if self.teachers else None
+            soft = teacher_targets(self.teachers, batch, distil) if self.teachers else None
         loss = total_loss(logits, vote_logits, batch, soft, self.settings.loss)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {loss.item()} at step {self.progress.step}: lower schedule.peak_rate")
         torch.autograd.backward(loss)
         cycle = self.progress.cycle()
         self.progress.step += 1
@@ -173,27 +206,28 @@ class Training:
         self.average.update(self.model)
         if self.settings.schedule.cycles > 1 and self.progress.cycle() > cycle and self.together.first:
             write_weights(self.run / f"snapshot_{cycle + 1}.safetensors", self._weights())
-        return loss.item(), float((logits.argmax(1) == self.labels[rows]).float().mean())
+        return torch.stack([loss.detach(), (logits.argmax(1) == self.labels[rows]).float().mean()])
 
     def _batch(self, rows: Tensor) -> Batch:
-        model, loss = self.settings.model, self.settings.loss
-        inputs = (self.augment(self.images[rows], model.size) - model.mean) / model.scale
+        loss = self.settings.loss
         labels = functional.one_hot(self.labels[rows], self.classes).float()
         if self.settings.data.balance == "loss":
             labels *= self.weights[self.labels[rows], None]
-        batch = Batch(inputs.contiguous(memory_format=torch.channels_last), labels, self.votes[rows])
-        draw = float(torch.rand(1, generator=self.generator, device=self.device))
+        batch = Batch(self.augment.views(self.images[rows], self.sizes), labels, self.votes[rows])
+        draw = float(torch.rand(1, generator=self.dice))
         if draw < loss.mixup_p and self.progress.done() < loss.mixup_until:
-            return batch.mixed(mixup_share(loss.mixup_alpha, self.generator))
+            return batch.mixed(mixup_share(loss.mixup_alpha, self.dice))
         return batch
 
     def validate(self) -> dict[str, float]:
         """Accuracy and negative log-likelihood (nats) of the averaged weights on the hold-out, where there is one."""
         if not len(self.holdout):
             return {}
-        net = load_network(self._weights())
-        cast(nn.Module, net).to(self.device)
-        logits = torch.from_numpy(logits_of(net, self.holdout.images, self.settings.model))
+        self.served.load_state_dict({n[4:]: t for n, t in self.average.state.items() if n.startswith("net.")})
+        with torch.inference_mode():
+            logits = torch.cat(
+                [self.served(part.to(self.device)).float().cpu() for part in torch.split(self.holdout_inputs, _BATCH)]
+            )
         labels = torch.from_numpy(self.holdout.labels)
         accuracy = (logits.argmax(1) == labels).float().mean().item()
         return {"holdout_accuracy": accuracy, "holdout_nll": functional.cross_entropy(logits, labels).item()}
@@ -211,6 +245,7 @@ class Training:
 
     def save(self) -> None:
         """Averaged weights, and everything that `resume` needs; each written beside the old one, then renamed."""
+        self.saved = time.monotonic()
         write_weights(self.run / WEIGHTS, self._weights())
         state = {
             "model": self.model.state_dict(),
@@ -218,6 +253,7 @@ class Training:
             "average_steps": self.average.steps,
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
+            "dice": self.dice.get_state(),
             "torch_generator": torch.get_rng_state(),
             "epoch": self.progress.epoch,
             "step": self.progress.step,
@@ -245,6 +281,7 @@ class Training:
             self.average.state, self.average.steps = state["average"], state["average_steps"]
             self.optimizer.load_state_dict(state["optimizer"])
             self.generator.set_state(state["generator"].cpu())
+            self.dice.set_state(state["dice"].cpu())
             torch.set_rng_state(state["torch_generator"].cpu())
             self._stand_at(state["epoch"], state["step"], state["seconds"])
         except (RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError) as error:

@@ -272,7 +272,7 @@ def test_imagenet_offline_is_one_clear_error(tmp_path: Path, monkeypatch: pytest
 
 
 def test_mixup_and_balance_touch_targets_as_they_should(tmp_path: Path) -> None:
-    batch = Batch(torch.zeros(2, 1, 2, 2), torch.eye(2), torch.eye(2)).mixed(0.75)
+    batch = Batch({2: torch.zeros(2, 1, 2, 2)}, torch.eye(2), torch.eye(2)).mixed(0.75)
     torch.testing.assert_close(batch.labels, torch.tensor([[0.75, 0.25], [0.25, 0.75]]))
     uneven = drawn_faces(70).where(np.array([n % 7 < 2 or n < 7 for n in range(70)]))
     training = run_of(settings_for(data={"balance": "loss", "balance_power": 1.0}), uneven, tmp_path)
