@@ -1,6 +1,6 @@
 """torch: CUDA in fp16 (extra `cuda`), or the CPU in f32, where the tests hold it equal to OpenVINO.
 
-The CUDA path has run on no CUDA device yet; `tests/gpu` and `worker.models.gpu_check` are there to prove it.
+The CUDA path was run on an H100: `tests/gpu` and `worker.models.gpu_check` (`make gpu-check`) passed there.
 """
 
 from __future__ import annotations
