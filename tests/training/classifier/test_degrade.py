@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from classifier_training import augment, degrade
+from classifier_training import augment
+from classifier_training import degrade as conditions
 from classifier_training.augment import Augmentation, AugmentSettings, line_kernel
 from classifier_training.data import FaceSet
 from classifier_training.degrade import CONDITIONS, degrade, gamma, low_resolution, motion_blur, scaled, shifted
@@ -85,7 +86,7 @@ def test_augmentation_repeats_with_its_seed_and_stays_in_range(drawn: FaceSet) -
 @pytest.mark.parametrize("quality", [12, 50, 90])
 def test_jpeg_on_tensors_is_opencv_s_but_for_rounding(drawn: FaceSet, quality: int) -> None:
     images = drawn.images[:16]
-    wanted = np.stack([degrade.jpeg(image, quality) for image in images])
+    wanted = np.stack([conditions.jpeg(image, quality) for image in images])
     found = augment.jpeg(torch.from_numpy(images)[:, None].float(), torch.full((16,), quality))[:, 0].numpy()
     assert np.abs(found - wanted).mean() < 0.5
     assert np.abs(images.astype(float) - wanted).mean() > 2 * np.abs(found - wanted).mean()
@@ -95,6 +96,6 @@ def test_low_resolution_on_tensors_is_opencv_s_but_for_rounding(drawn: FaceSet) 
     images = drawn.images[:16]
     bank = augment._resamplings(torch.device("cpu"), 48, 16, 24)
     for row, side in ((0, None), (1, 16), (9, 24)):
-        wanted = images if side is None else np.stack([degrade.low_resolution(image, side) for image in images])
+        wanted = images if side is None else np.stack([conditions.low_resolution(image, side) for image in images])
         found = augment.low_resolution(torch.from_numpy(images)[:, None].float(), bank[[row] * 16])[:, 0].numpy()
         assert np.abs(found - wanted).max() <= 2
