@@ -132,7 +132,7 @@ def classify(error: ClientError, where: str) -> RedisError:
     if word in _RETRY_WORDS:
         return RedisUnavailable(f"Redis at {where} {_RETRY_WORDS[word]} ({word})")
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
-        return RedisError(f"Redis at {where} refuses the password: check redis.username and redis.password")
+        return RedisError(f"Redis at {where} refuses the password, so check redis.username and redis.password_file")
     if isinstance(error, exceptions.NoPermissionError):
         return RedisError(f"Redis at {where} does not allow this user what the worker needs (NOPERM): {_reason(error)}")
     if word == "WRONGTYPE":

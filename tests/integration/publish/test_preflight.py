@@ -12,6 +12,7 @@ from worker.embedded_redis import EmbeddedRedis
 from worker.errors import RedisError, RedisUnavailable
 from worker.publish.preflight import check
 from worker.publish.scripts import STREAMS_KEY, events_key, state_key
+from worker.redact import redact
 from worker.redis_client import RedisTarget, connect
 
 
@@ -59,6 +60,7 @@ def test_a_wrong_password_and_missing_rights_are_told_apart(redis_binary: Path) 
             with pytest.raises(RedisError, match="refuses the password") as caught:
                 run_check(server.url, password)
             assert not isinstance(caught.value, RedisUnavailable)
+            assert redact(str(caught.value)) == str(caught.value), "the advice must not be masked as a password"
         run_check(server.url, "right")
         with redis.Redis(port=server.port, password="right", protocol=2) as client:
             client.execute_command("ACL", "SETUSER", "guest", "on", ">pw", "+ping", "+info", "~*")
