@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from classifier_training.nets import EmotionNet
+from classifier_training.runs import load_network, read_weights
 from classifier_training.settings import LossSettings, ModelSettings
 
 
@@ -57,6 +60,14 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0) 
     if smoothing:
         targets = targets * (1.0 - smoothing) + targets.sum(1, keepdim=True) * smoothing / targets.shape[1]
     return -(targets * functional.log_softmax(logits.float(), dim=1)).sum(1).mean()
+
+
+def load_teacher(run: Path, device: torch.device) -> Teacher:
+    """The network of a run's folder, ready on `device`."""
+    weights = read_weights(run)
+    net = load_network(weights)
+    cast(nn.Module, net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Teacher(net, weights.settings.model)
 
 
 @torch.no_grad()

@@ -11,7 +11,6 @@ curves as `history.jsonl` and for TensorBoard.
 """
 
 import argparse
-import copy
 import io
 import json
 import math
@@ -20,20 +19,19 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from classifier_training.augment import Augmentation
-from classifier_training.data import VOTE_NAMES, FaceSet, add_votes, read_faces
+from classifier_training.data import FaceSet, add_votes, read_faces
 from classifier_training.errors import TrainingError, run_command, write_whole
 from classifier_training.labels import LABEL_SETS
-from classifier_training.losses import Batch, Teacher, mixup_share, teacher_targets, total_loss
-from classifier_training.nets import EmotionNet, build, width_of
+from classifier_training.losses import Batch, load_teacher, mixup_share, teacher_targets, total_loss
+from classifier_training.nets import build
 from classifier_training.plots import write_curves
 from classifier_training.runs import (
     CHECKPOINT,
@@ -41,8 +39,6 @@ from classifier_training.runs import (
     HOLDOUT,
     WEIGHTS,
     RunWeights,
-    load_network,
-    network_input,
     read_weights,
     write_weights,
 )
@@ -51,28 +47,14 @@ from classifier_training.settings import ScheduleSettings, TrainingSettings, loa
 from classifier_training.split import split_faces
 from classifier_training.start import start
 from classifier_training.together import join
+from classifier_training.validation import EmotionModel, Validation
 from worker.models.bf16 import computes_in_bf16
 
-_BATCH = 256
 _LOOK_EVERY = 20
 """Steps after which the loss is checked."""
 
 _SAVE_EVERY_S = 30.0
 """Seconds between two checkpoints: on CUDA an epoch takes less time than writing one."""
-
-
-class EmotionModel(nn.Module):
-    """The network that will be served, and beside it a head for the FER+ votes that only training has."""
-
-    def __init__(self, net: EmotionNet) -> None:
-        super().__init__()
-        self.net = net
-        self.votes = nn.Linear(width_of(net), len(VOTE_NAMES))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Float (n, 1, h, w) to logits (n, classes) and vote logits (n, 10)."""
-        features = self.net.features(x)
-        return self.net.fc(features), self.votes(features)
 
 
 class Training:
@@ -100,21 +82,14 @@ class Training:
         net = build(settings.model.architecture, self.classes, settings.model.dropout)
         start(net, settings.located(data).model, train.images)
         self.model = EmotionModel(net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.teachers = [self._teacher(folder) for folder in settings.loss.teachers]
+        self.teachers = [load_teacher(folder, self.device) for folder in settings.loss.teachers]
         self.sizes = {settings.model.size, *(teacher.model.size for teacher in self.teachers)}
         self.bf16 = computes_in_bf16(settings.schedule.precision, self.device.type)
         self.average = Average(self.model, settings.schedule.ema)
         self.optimizer = optimizer_for(self.model, settings.schedule)
         self.progress = Progress(settings.schedule, max(1, len(train) // settings.schedule.batch))
-        self.served = copy.deepcopy(cast(nn.Module, net)).to(self.device).eval()
-        self.holdout_inputs = network_input(holdout.images, settings.model)
+        self.validation = Validation(net, holdout, settings.model, self.device)
         self.saved = -math.inf
-
-    def _teacher(self, run: Path) -> Teacher:
-        weights = read_weights(run / WEIGHTS)
-        net = load_network(weights)
-        cast(nn.Module, net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return Teacher(net, weights.settings.model)
 
     def fit(self, after_epoch: Callable[[dict[str, float]], None] | None = None) -> None:
         """Epochs until the schedule is over, or the hold-out's loss has not fallen for `patience` of them.
@@ -127,7 +102,7 @@ class Training:
                 entry = self._epoch()
                 if board is None:
                     continue
-                entry |= self.validate()
+                entry |= self.validation.figures(self.average.state)
                 self._record(entry, board)
                 if self.progress.done() >= 1.0 or time.monotonic() - self.saved >= _SAVE_EVERY_S:
                     self.save()
@@ -218,19 +193,6 @@ class Training:
         if draw < loss.mixup_p and self.progress.done() < loss.mixup_until:
             return batch.mixed(mixup_share(loss.mixup_alpha, self.dice))
         return batch
-
-    def validate(self) -> dict[str, float]:
-        """Accuracy and negative log-likelihood (nats) of the averaged weights on the hold-out, where there is one."""
-        if not len(self.holdout):
-            return {}
-        self.served.load_state_dict({n[4:]: t for n, t in self.average.state.items() if n.startswith("net.")})
-        with torch.inference_mode():
-            logits = torch.cat(
-                [self.served(part.to(self.device)).float().cpu() for part in torch.split(self.holdout_inputs, _BATCH)]
-            )
-        labels = torch.from_numpy(self.holdout.labels)
-        accuracy = (logits.argmax(1) == labels).float().mean().item()
-        return {"holdout_accuracy": accuracy, "holdout_nll": functional.cross_entropy(logits, labels).item()}
 
     def _record(self, entry: dict[str, float], board: SummaryWriter) -> None:
         with (self.run / HISTORY).open("a", encoding="utf-8") as history:
