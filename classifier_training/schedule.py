@@ -97,7 +97,7 @@ class Average:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         now = model.state_dict()
         real = [name for name, tensor in now.items() if tensor.is_floating_point()]
-        # All tensors in one call: one by one they take CUDA longer than the step.
+        # All tensors in one call: on CUDA each call of its own is a launch.
         lerp = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         lerp([self.state[name] for name in real], [now[name] for name in real], self.steps)
         for name in now.keys() - real:

@@ -54,7 +54,7 @@ _LOOK_EVERY = 20
 """Steps after which the loss is checked."""
 
 _SAVE_EVERY_S = 30.0
-"""Seconds between two checkpoints: on CUDA an epoch takes less time than writing one."""
+"""Seconds between two checkpoints: on CUDA an epoch may take two, and writing is no small share of that."""
 
 
 class Training:

@@ -14,7 +14,7 @@ import torch
 
 from classifier_training.data import FaceSet, read_faces
 from classifier_training.errors import TrainingError
-from classifier_training.losses import Batch, soft_cross_entropy
+from classifier_training.losses import Batch, soft_cross_entropy, teacher_targets
 from classifier_training.nets import ARCHITECTURES, build, multiply_adds
 from classifier_training.runs import WEIGHTS, load_network, logits_of, read_weights
 from classifier_training.schedule import Progress
@@ -246,6 +246,21 @@ def test_a_student_is_drawn_to_its_teacher(tmp_path: Path) -> None:
     before = distance()
     student.fit()
     assert distance() < before
+
+
+def test_a_teacher_sees_the_same_pictures_at_its_own_size(tmp_path: Path) -> None:
+    faces = drawn_faces(16)
+    run_of(settings_for("resnet18", model={"size": 32, "mean": 100.0}), faces, tmp_path / "teacher").fit()
+    still = {"flip": 0, "rotate_deg": 0, "scale": (1, 1), "shift": 0, "shear": 0, "contrast": (1, 1), "brightness": 0,
+             "gamma_p": 0, "erase_p": 0, "low_resolution_p": 0, "blur_p": 0, "jpeg_p": 0, "noise_p": 0}  # fmt: skip
+    loss = {"teachers": [tmp_path / "teacher"]}
+    student = run_of(settings_for(loss=loss, augment=still), faces, tmp_path / "student")
+    (teacher,) = student.teachers
+    batch = student._batch(torch.arange(4))
+    found = teacher_targets([teacher], batch, 1.0)
+    wanted = torch.softmax(torch.from_numpy(logits_of(teacher.net, faces.images[:4], teacher.model)), dim=1)
+    assert {size: tuple(view.shape) for size, view in batch.views.items()} == {32: (4, 1, 32, 32), 48: (4, 1, 48, 48)}
+    torch.testing.assert_close(found, wanted, atol=0.02, rtol=0)
 
 
 def test_a_blend_starts_from_its_members(tmp_path: Path) -> None:
