@@ -183,6 +183,16 @@ def test_bad_clips_are_one_clear_line(name: str, events: int | None, code: int, 
     assert found == events if events is not None else found > 40
 
 
+def test_a_mistyped_name_costs_no_earlier_records(door_video: Path, tmp_path: Path) -> None:
+    out, table = tmp_path / "events.jsonl", tmp_path / "faces.csv"
+    assert emotion_worker("analyze", door_video, "--out", out, "--csv", table).returncode == 0
+    before = out.read_bytes(), table.read_bytes()
+    result = emotion_worker("analyze", "dor.mp4", "--out", out, "--csv", table)
+    assert result.returncode == 66
+    assert f"{out} is left as it was" in result.stderr.replace("\n", "")
+    assert (out.read_bytes(), table.read_bytes()) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [

@@ -68,7 +68,8 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
     """Read clips or photos offline and write one record a decoded frame.
 
     Raises:
-        WorkerError: a source could not be read (what could be is in the output), or the output could not be written.
+        WorkerError: a source could not be read (what could be is in the output; where nothing could, an older output
+            stays as it was), or the output could not be written.
     """
     sources = [source for clip in clips for source in _sources(clip)]
     models, part = chosen_models(detector, classifier, backend), chosen_region(region)
@@ -82,6 +83,8 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
         unfinished.callback(extras.discard)
         job = _Job(workshop, sink, video, began, part, Console(stderr=True), extras)
         job.read_all(sources)
+        if not job.frames and out.exists():
+            raise SourceError("\n".join([*job.failures, f"{out} is left as it was: no frame could be read"]))
         sink.finish()
         extras.finish(job.failures, workshop.names())
         unfinished.pop_all()
@@ -124,6 +127,7 @@ class _Job:
         self._photos: list[PhotoSummary] = []
         self._written: list[Path] = []
         self.failures: list[str] = []
+        self.frames = 0
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -174,6 +178,7 @@ class _Job:
             if frame.picture is not None:
                 self._draw(clip, frame, frame.picture, event, video)
             frames += 1
+            self.frames += 1
             self.progress.update(bar, advance=1, fps=frames / max(SystemClock().monotonic() - began, 1e-3))
         self.progress.update(bar, total=frames)
 

@@ -65,7 +65,7 @@ def tail(
         client = connect(target)
         client.ping()
         reader = Reader(client, stream, start="newest" if since is None else _moment(since))
-        console = Console()
+        console = _Output()
         if as_json:
             _follow(reader, _Json(), target, end)
         elif lines or not console.is_terminal:
@@ -74,6 +74,8 @@ def tail(
             with _table(console, client, stream or []) as screen:
                 _follow(reader, screen, target, end)
         client.close()
+    except BrokenPipeError:  # of standard output: those of Redis' socket come as errors of redis-py
+        raise
     except CLIENT_ERRORS as error:
         raise classify(error, target.where) from error
 
@@ -103,6 +105,14 @@ def _follow(reader: Reader, screen: _Screen, target: RedisTarget, end: float | N
             screen.away(None)
             away = False
         screen.show(items)
+
+
+class _Output(Console):
+    """Standard output, which a reader may leave: `| head -1`."""
+
+    def on_broken_pipe(self) -> None:
+        """Told like everywhere else (rich would end the program with 1)."""
+        raise BrokenPipeError
 
 
 class _Json:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -65,6 +67,17 @@ def test_in_a_pipe_it_is_a_line_a_record_from_now_on(
     assert "anger" not in out
     assert "lobby  GAP source down  9.7 s without records" in out
     assert "lobby #1 happiness 83%  2 skipped before" in out
+
+
+@pytest.mark.parametrize("form", ["--json", "--lines"])
+def test_a_reader_that_goes_is_no_outage_of_redis(server: EmbeddedRedis, client: redis.Redis, form: str) -> None:
+    camera = FakeCamera(client, "lobby")
+    for _ in range(2000):
+        camera.frame(face("anger"))
+    tail = f"{sys.executable} -m worker tail {server.url} --since 1h --seconds 20 {form}"
+    command = f"{tail} | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("141", "")
 
 
 def test_it_outlives_an_outage(server: EmbeddedRedis, client: redis.Redis, capsys: pytest.CaptureFixture[str]) -> None:
