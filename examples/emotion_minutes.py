@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -130,4 +131,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # Ctrl-C is how one ends it
+        sys.exit(130)

@@ -62,7 +62,9 @@ def call(arguments: Sequence[str]) -> int:
 
 def run(
     config: Annotated[Path, typer.Argument(help="Settings in YAML; see deploy/emotion-worker.example.yaml.")],
-    check: Annotated[bool, typer.Option("--check", help="Check everything, print what is in force, and end.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check all but cameras and Redis; show what is in force.")
+    ] = False,
 ) -> None:
     """Watch the cameras and files of CONFIG until stopped."""
     from worker.logs import setup_logs

@@ -143,7 +143,7 @@ def classify(error: ClientError, where: str) -> RedisError:
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return RedisUnavailable(f"Redis at {where} does not answer in time")
     if "Cluster mode is not enabled" in str(error):
-        return RedisError(f"Redis at {where} is no cluster: set redis.mode to standalone or sentinel")
+        return RedisError(f"Redis at {where} is no cluster: leave out --cluster, or set redis.mode to standalone")
     if isinstance(error, _AWAY):
         return RedisUnavailable(
             f"Redis at {where} cannot be reached ({_reason(error).rstrip('.')}); does it run, and is its address right?"

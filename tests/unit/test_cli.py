@@ -161,6 +161,15 @@ def test_check_prints_what_is_in_force(
     assert "url: rtsp://admin:***@h/1" in told
 
 
+def test_check_asks_what_the_deployment_is_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cameras.yaml"
+    path.write_text("streams: []\n")
+    assert call(["run", str(path), "--check"]) == 0
+    assert "worker.purpose is not set" in capsys.readouterr().err
+    path.write_text("worker: {purpose: workplace}\n")
+    assert call(["run", str(path), "--check"]) == errors.PurposeRefused.exit_code
+
+
 def test_check_refuses_a_port_that_run_would_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "cameras.yaml"
     path.write_text("web: {host: 0.0.0.0, changes: true}\n")

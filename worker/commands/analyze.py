@@ -82,9 +82,7 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
         extras = Extras(csv, timeline, report, len(sources) > 1)
         unfinished.callback(extras.discard)
         job = _Job(workshop, sink, video, began, part, Console(stderr=True), extras)
-        job.read_all(sources)
-        if not job.frames and out.exists():
-            raise SourceError("\n".join([*job.failures, f"{out} is left as it was: no frame could be read"]))
+        job.read_all(sources, out)
         sink.finish()
         extras.finish(job.failures, workshop.names())
         unfinished.pop_all()
@@ -138,11 +136,17 @@ class _Job:
             console=console,
         )
 
-    def read_all(self, sources: Sequence[Path]) -> None:
-        """Analyse one source after another. What cannot be read is told in `failures`."""
+    def read_all(self, sources: Sequence[Path], out: Path) -> None:
+        """Analyse one source after another. What cannot be read is told in `failures`.
+
+        Raises:
+            SourceError: nothing could be read, and `out` has the records of an earlier call.
+        """
         with self.progress:
             for source in sources:
                 self._read(source)
+        if not self.frames and out.exists():
+            raise SourceError("\n".join([*self.failures, f"{out} is left as it was: no frame could be read"]))
 
     def _read(self, clip: Path) -> None:
         self._annotator = Annotator()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 
+from worker.errors import PurposeRefused
 from worker.settings import Settings, effective
+
+_log = logging.getLogger(__name__)
 
 
 def check(settings: Settings) -> None:
     """Look at all that can be looked at without starting, then print what is in force as YAML, without secrets.
 
     Raises:
+        PurposeRefused: the law forbids what it is for.
         SettingsError: a stream's address is of a kind that cannot be opened, or the port may not be bound as asked.
         BundleError: a model is damaged, or the two do not fit together.
     """
@@ -23,7 +28,19 @@ def check(settings: Settings) -> None:
     if settings.web.enabled:
         access_of(settings.web)
     check_pair(load_bundle(settings.models.detector, "detector"), load_bundle(settings.models.classifier, "classifier"))
+    check_purpose(settings)
     print(effective(settings), end="")
+
+
+def check_purpose(settings: Settings) -> None:
+    """Ask what the deployment is for, refuse what the law forbids."""
+    if settings.purpose_refused:
+        raise PurposeRefused(settings.purpose_refused)
+    if settings.worker.purpose is None:
+        _log.warning(
+            "worker.purpose is not set: say what this deployment is for (the EU forbids inferring emotions at work "
+            "and in education, and asks you to inform the people who are seen; see docs/settings.md)"
+        )
 
 
 def schema() -> None:

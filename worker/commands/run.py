@@ -15,7 +15,8 @@ import cv2
 from worker import __version__
 from worker.assembly.house import House
 from worker.clock import SystemClock
-from worker.errors import PurposeRefused, SourceError, WorkerError
+from worker.commands.config import check_purpose
+from worker.errors import SourceError, WorkerError
 from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def run(settings: Settings) -> None:
     # Every stream's thread resizes pictures of its own. OpenCV would spread each of these small jobs over as many
     # threads as there are cores, all of which would wait for the cores that decoding and inference use.
     cv2.setNumThreads(1)
-    _check_purpose(settings)
+    check_purpose(settings)
     for stream in settings.own_streams:
         stream.check()
     house = House(settings, SystemClock())
@@ -64,17 +65,6 @@ def run(settings: Settings) -> None:
     if house.all_failed:
         raise SourceError("every stream has failed: see the lines above")
     _log.info("stopped; everything was published")
-
-
-def _check_purpose(settings: Settings) -> None:
-    """Ask what the deployment is for, refuse what the law forbids."""
-    if settings.purpose_refused:
-        raise PurposeRefused(settings.purpose_refused)
-    if settings.worker.purpose is None:
-        _log.warning(
-            "worker.purpose is not set: say what this deployment is for (the EU forbids inferring emotions at work "
-            "and in education, and asks you to inform the people who are seen; see docs/settings.md)"
-        )
 
 
 @contextmanager
