@@ -79,7 +79,7 @@ def probe(
         print(json.dumps([facts(redact(item.url), item.look, item.judgement, item.error) for item in probed], indent=2))
     elif len(probed) == 1 and probed[0].look is not None and probed[0].judgement is not None:
         show_sheet(console, redact(urls[0]), probed[0].look, probed[0].judgement, probed[0].entry)
-    else:
+    elif len(probed) > 1:  # of one that failed the error below says all
         show_table(console, [(item.name, item.look, item.judgement, item.entry) for item in probed])
     failures = [item.error for item in probed if item.error is not None]
     if failures:

@@ -57,7 +57,7 @@ def _show_entry(console: Console, entries: Sequence[str]) -> None:
 
 def show_table(console: Console, rows: Sequence[_Row]) -> None:
     """A line a source, then what speaks against each, then the entries."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=0)
     for title in ("stream", "verdict", "video", "fps", "key\nframe", "first\npicture", "faces", "this\nmachine"):
         right = title in ("fps", "key\nframe", "first\npicture")
         folds = title in ("stream", "video", "faces")
