@@ -47,7 +47,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    """The entry point of `emotion-worker` and `python -m worker`."""
+    """The process: its arguments, its exit code."""
     sys.exit(call(sys.argv[1:]))
 
 

@@ -195,6 +195,14 @@ def test_a_reader_that_goes_is_no_failure_of_ours() -> None:
     assert done.stderr == ""
 
 
+def test_where_only_the_consumer_kit_is_installed_the_command_says_so() -> None:
+    code = "import sys; sys.modules['typer'] = None; from worker.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 69
+    assert done.stderr.startswith("error: the command needs the whole package, and typer is not installed")
+    assert done.stderr.count("\n") == 1
+
+
 def test_every_exit_code_is_documented() -> None:
     text = (ROOT / "docs" / "exit-codes.md").read_text()
     rows = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", text, re.MULTILINE)}

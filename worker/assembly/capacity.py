@@ -29,7 +29,7 @@ def planned_warning(streams: Sequence[StreamSettings], picture_s: float) -> str 
         return None
     fits = _fair_share(limits, _FULL / picture_s)
     return (
-        f"{len(live)} live streams ask for {wanted:.0f} detections a second and this machine makes about "
+        f"live streams ask for {wanted:.0f} detections a second and this machine makes about "
         f"{_FULL / picture_s:.0f}: a stream will get at most about {fits:.1f} a second and the rest is skipped "
         f"(superseded); max_fps: {max(0.1, int(fits * 10 + 1e-6) / 10)} fits"
     )

@@ -18,6 +18,7 @@ from worker.sources.camera_clock import CameraClock
 from worker.sources.opening import open_container, translated
 from worker.sources.options import SourceOptions, is_live
 from worker.sources.pictures import Pictures, VideoPictures
+from worker.sources.video import chosen_track
 
 _SETTLED_S = 1.0
 """What a camera has kept for those who come arrives in one burst: the rate is measured after it."""
@@ -146,9 +147,7 @@ def declared(rate: Fraction | None) -> float | None:
 
 
 def _track(container: InputContainer, options: SourceOptions) -> av.VideoStream:
-    track = container.streams.best("video")
-    if not isinstance(track, av.VideoStream) or track.codec_context is None:
-        raise SourceUnreadable(f"{redact(options.url)}: there is no video in it that can be decoded")
+    track = chosen_track(container, options.url)
     track.codec_context.thread_count = 1
     track.codec_context.thread_type = "NONE"
     return track

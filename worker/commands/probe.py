@@ -107,7 +107,7 @@ def _looks(
                 address = wanted[url]
                 if is_pictures(address):
                     raise SettingsError(f"{address}: pictures are no stream: `emotion-worker analyze` reads them")
-                options = SourceOptions("probe", address, is_live(address), mode, shapes=shapes, keep_picture=keep)
+                options = SourceOptions(redact(url), address, is_live(address), mode, shapes=shapes, keep_picture=keep)
                 done.put((url, look_at(options, seconds, _SAMPLES)))
             except WorkerError as error:
                 done.put((url, error))

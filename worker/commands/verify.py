@@ -29,10 +29,12 @@ _COLUMNS = ("stream", "seq", "runs", "decoded", "events", "skipped", "in gaps", 
 
 
 def verify(
-    source: Annotated[str, typer.Argument(help="an events file (one JSON record a line), or redis://..., unix://...")],
-    stream: Annotated[list[str] | None, typer.Option(help="only this stream; may be repeated")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print what was counted and found as JSON")] = False,
-    cluster: Annotated[bool, typer.Option(help="the Redis is a cluster")] = False,
+    source: Annotated[
+        str, typer.Argument(help="An events file (one JSON record a line), or redis://..., rediss://..., unix://...")
+    ],
+    stream: Annotated[list[str] | None, typer.Option(help="Only this stream; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was counted and found as JSON.")] = False,
+    cluster: Annotated[bool, typer.Option("--cluster", help="The Redis is a cluster.")] = False,
 ) -> None:
     """Check the ledger: holes, repeats, order, unexplained frames. Exit code 1 if anything is wrong.
 
@@ -56,13 +58,18 @@ def verify(
 
 
 def _read_file(path: Path, streams: Sequence[str], ledger: Ledger) -> None:
+    read = objects = 0
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    _take(ledger, line, f"line {number}", streams)
+                    data = _parsed(line)
+                    read, objects = read + 1, objects + (data is not None)
+                    _take(ledger, data, f"line {number}", streams)
     except OSError as error:
         raise SourceUnreadable(f"cannot read {path}: {error.strerror}") from error
+    if read and not objects:
+        raise SourceUnreadable(f"{path} is no events file: none of its {read} lines is a record in JSON")
 
 
 def _read_redis(target: RedisTarget, streams: Sequence[str], ledger: Ledger) -> None:
@@ -89,7 +96,8 @@ def _entries(client: Client, key: str) -> Iterator[tuple[bytes, dict[bytes, byte
 
 def _take_entry(ledger: Ledger, stream: str, where: str, entry: dict[bytes, bytes]) -> None:
     """Entries say type and seq twice, and the key names the stream: all must agree."""
-    data = _take(ledger, _text(entry.get(b"data", b"")), where, (), stream)
+    data = _parsed(_text(entry.get(b"data", b"")))
+    _take(ledger, data, where, (), stream)
     if data is None:
         return
     told = (stream, _text(entry.get(b"type", b"")), _text(entry.get(b"seq", b"")))
@@ -97,19 +105,21 @@ def _take_entry(ledger: Ledger, stream: str, where: str, entry: dict[bytes, byte
         ledger.complain(stream, where, "the entry's key, type and seq contradict its data")
 
 
-def _take(ledger: Ledger, text: str, where: str, streams: Sequence[str], stream: str = "?") -> dict[str, Any] | None:
-    """Give one record to the ledger; None if it is no record, or of a stream that nobody asked for."""
+def _parsed(text: str) -> dict[str, Any] | None:
+    """One record; None if the text is no JSON object."""
     try:
         data = json.loads(text)
     except ValueError:
-        data = None
-    if not isinstance(data, dict):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _take(ledger: Ledger, data: dict[str, Any] | None, where: str, streams: Sequence[str], stream: str = "?") -> None:
+    """Give one record to the ledger, unless it is of a stream that nobody asked for."""
+    if data is None:
         ledger.complain(stream, where, "holds no JSON object")
-        return None
-    if streams and data.get("stream") not in streams:
-        return None
-    ledger.take(data, where)
-    return data
+    elif not streams or data.get("stream") in streams:
+        ledger.take(data, where)
 
 
 def _text(value: bytes) -> str:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import av
+from av.container import InputContainer
 from av.stream import Disposition
 
 from worker.errors import SourceUnreadable
@@ -92,14 +93,7 @@ class Video:
             self._check_complete(decoded)
 
     def _choose(self) -> av.VideoStream:
-        where = redact(self._options.url)
-        tracks = [track for track in self._container.streams.video if not track.disposition & Disposition.attached_pic]
-        if not tracks:
-            raise SourceUnreadable(f"{where}: there is no video in it, only other tracks")
-        best = self._container.streams.best("video")
-        track = next((track for track in tracks if best is not None and track.index == best.index), tracks[0])
-        if track.codec_context is None:
-            raise SourceUnreadable(f"{where}: no decoder for its video; re-encode it as H.264")
+        track = chosen_track(self._container, self._options.url)
         context = track.codec_context
         context.thread_count = self._options.decoder_threads
         context.thread_type = "AUTO" if self._options.decoder_threads > 1 else "NONE"
@@ -172,3 +166,19 @@ class Video:
             short = self._latest_s + _ENDS_EARLY_S < self._container.duration / av.time_base
         if short or self._last_damaged:
             raise SourceUnreadable(f"{where}: cut short: it ends after {decoded} frames, before its own end")
+
+
+def chosen_track(container: InputContainer, url: str) -> av.VideoStream:
+    """The video track that is read, with a decoder for it.
+
+    Raises:
+        SourceUnreadable: there is no video, or this build has no decoder for it.
+    """
+    tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
+    if not tracks:
+        raise SourceUnreadable(f"{redact(url)}: there is no video in it, only other tracks")
+    best = container.streams.best("video")
+    track = next((track for track in tracks if best is not None and track.index == best.index), tracks[0])
+    if track.codec_context is None:
+        raise SourceUnreadable(f"{redact(url)}: no decoder for its video; re-encode it as H.264")
+    return track

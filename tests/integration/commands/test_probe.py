@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,20 @@ def test_several_are_a_table_and_what_fails_is_told_last(
         (["rtsp://x:${NO_SUCH_NAME}@h/1"], 78, "NO_SUCH_NAME"),
         (["rtsp://h/1", "--transport", "pigeon"], 78, "pigeon"),
         (["face.jpg"], 66, "analyze"),
+        (["ftp://h/1"], 66, "error: ftp://h/1: a source cannot have the scheme 'ftp:'"),
     ],
 )
 def test_mistakes(arguments: list[str], code: int, word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["probe", *arguments]) == code
     assert word in next(line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+
+
+def test_sound_alone_is_told_in_the_words_of_the_other_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = tmp_path / "sound.wav"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16000))
+    assert call(["probe", str(sound)]) == 66
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {sound}: there is no video in it, only other tracks"

@@ -107,3 +107,16 @@ def test_nothing_is_not_green(tmp_path: Path, write: Write) -> None:
         verify(str(tmp_path / "absent.jsonl"))
     with pytest.raises(SourceUnreadable, match="directory"):
         verify(str(tmp_path))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_another_kind_of_file_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("# A title\n\nwords\n[1, 2]\n")
+    with pytest.raises(
+        SourceUnreadable, match=r"README\.md is no events file: none of its 3 lines is a record in JSON"
+    ):
+        verify(str(file), as_json=as_json)
+    assert capsys.readouterr().out == ""
