@@ -7,18 +7,23 @@ import re
 MASK = "***"
 
 _NAMES = (
-    r"pass(?:word|wd|phrase|code)?|pwd|pw|user_?pass|token|access_?token|refresh_?token|auth|secret|client_?secret"
-    r"|api_?key|access_?key|key|sig(?:nature)?|session|jwt"
+    r"pass(?:word|wd|phrase|code)?|(?:login)?pas|pwd|pw|user_?pass|token|access_?token|refresh_?token|auth|secret"
+    r"|client_?secret|api_?key|access_?key|key|sig(?:nature)?|session|jwt"
 )
+# A quotation mark may be part of a password, but not one that closes what it stands in: a JSON value, a repr.
+_QUOTE = r"[\"'](?![\s,:;)}\]]|$)"
+_USER = rf"://(?:[^\s/?#@:\"']|{_QUOTE})*"
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    # scheme://user:pass word@host (but host:8080, mail x@y has a port, no password)
+    (re.compile(rf"({_USER}):(?!\d{{1,5}}[/?#\s\"',:;)])(?:[^\r\n/?#\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
     # scheme://user:password@host, also where the password itself holds an @
-    (re.compile(r"(://[^\s/?#@:\"']*):[^\s/?#\"']*@"), rf"\1:{MASK}@"),
+    (re.compile(rf"({_USER}):(?:[^\s/?#\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
     # scheme://token@host
-    (re.compile(r"(://)[^\s/?#:@\"']+@"), rf"\1{MASK}@"),
+    (re.compile(rf"(://)(?:[^\s/?#:@\"']|{_QUOTE})+@"), rf"\1{MASK}@"),
     # scheme://user:pass/word@host: a slash that should have been escaped (but host:554/path@x has a port, no password)
-    (re.compile(r"(://[^\s/?#@:\"']*):(?!\d{1,5}[/?#\s])[^\s@\"']*@"), rf"\1:{MASK}@"),
+    (re.compile(rf"({_USER}):(?!\d{{1,5}}[/?#\s])(?:[^\s@\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
     # ?password=..., &token=...
-    (re.compile(rf"([?&;](?:{_NAMES})=)[^\s&;#\"'<>]*", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(rf"([?&;](?:{_NAMES})=)(?:[^\s&;#\"'<>]|{_QUOTE})*", re.IGNORECASE), rf"\1{MASK}"),
     # Authorization: Basic ..., Bearer ...
     (
         re.compile(r"\b((?:proxy-)?authorization\s*[:=]\s*)(?:(?:basic|bearer|digest)\s+)?[^\r\n\"']+", re.IGNORECASE),

@@ -58,11 +58,15 @@ class Mailbox:
         self._closed = False
         self._changed = threading.Condition()
 
+    def wait_for_room(self) -> None:
+        """Under `wait`, block until there is room or the mailbox is closed; `frame` does not block after it."""
+        with self._changed:
+            self._changed.wait_for(self._takes)
+
     def frame(self, frame: Frame) -> bool:
         """Put a frame. Under `wait` blocks until there is room. False: the mailbox is closed, the frame was refused."""
         with self._changed:
-            if self.policy == "wait":
-                self._changed.wait_for(lambda: self._closed or self._frames < self._capacity)
+            self._changed.wait_for(self._takes)
             if self._closed:
                 return False
             superseded = self.policy == "keep_latest" and self._frames > 0
@@ -80,6 +84,9 @@ class Mailbox:
         with self._changed:
             self._items.append(notice)
         self._ring()
+
+    def _takes(self) -> bool:
+        return self.policy == "keep_latest" or self._closed or self._frames < self._capacity
 
     def _supersede(self, newer: Frame) -> Frame:
         """Take the waiting frame out; what comes next of its run carries its counts."""

@@ -223,7 +223,13 @@ class SourceThread:
             run.again()
 
     def _take(self, generation: int, run: Run, item: Decoded) -> None:
+        """Hand a frame over; where the sink makes it wait, nobody else is kept waiting, and no silence is told."""
+        limit_s = self._limit_s
         with self._floor(generation):
+            self._limit_s = None
+        self._sink.wait_for_room()
+        with self._floor(generation):
+            self._limit_s = limit_s
             self._beat = self._frame_at = self._clock.monotonic()
             gap, frame = run.take(item)
             self._teller.frame(run, gap, frame)

@@ -16,8 +16,12 @@ FINAL = frozenset({State.ENDED, State.STOPPED, State.FAILED})
 class Sink(Protocol):
     """Where a stream's frames and notices go, in order (the stream's mailbox)."""
 
+    def wait_for_room(self) -> None:
+        """Block until a frame can be taken or will be refused; a sink that always has room returns at once."""
+        ...
+
     def frame(self, frame: Frame) -> bool:
-        """Take a frame; a `wait` stream blocks here until there is room. False: closed, the frame was refused."""
+        """Take a frame, after `wait_for_room`; never blocks then. False: closed, the frame was refused."""
         ...
 
     def notice(self, notice: Notice) -> None:

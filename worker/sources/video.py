@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
 from av.container import InputContainer
@@ -47,6 +47,9 @@ class Video:
         self._pictures = VideoPictures(options.shapes, options.keep_picture, options.region)
         paced_by_camera = is_live(options.url) and not self.has_end and not self.comes_in_bursts
         self._backlog = Backlog(partial(report.behind, options.stream)) if paced_by_camera else None
+        # Where only the length of the whole is announced (Matroska), any track may be the one that reaches it.
+        self._whole = self.has_end and not self._track.frames and self._container.format.name != "mpegts"
+        self._read = tuple(self._container.streams) if self._whole else (self._track,)
         self._packets = 0
         self._latest_s = 0.0
         self._last_damaged = False
@@ -105,13 +108,15 @@ class Video:
         """The track's packets and the empty one that flushes the decoder."""
         asked = time.monotonic()
         try:
-            for packet in self._container.demux(self._track):
+            for packet in self._container.demux(*self._read):
+                if packet.pts is not None and packet.size:
+                    self._latest_s = max(self._latest_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream_index != self._track.index:
+                    continue
                 if packet.size:
                     self._packets += 1
                     self._last_damaged = packet.is_corrupt
-                    if packet.pts is not None:
-                        self._latest_s = max(self._latest_s, float(packet.pts * packet.time_base))
-                yield packet
+                yield cast("av.Packet[av.VideoStream]", packet)
                 asked = time.monotonic()
         except av.FFmpegError as error:
             if is_live(self._options.url):
@@ -160,9 +165,8 @@ class Video:
         where = redact(self._options.url)
         if not decoded:
             raise SourceUnreadable(f"{where}: not one frame of its video can be decoded")
-        announced = self._track.frames
-        short = announced > self._packets
-        if not announced and self._container.format.name != "mpegts" and self._container.duration is not None:
+        short = self._track.frames > self._packets
+        if self._whole and self._container.duration is not None:
             short = self._latest_s + _ENDS_EARLY_S < self._container.duration / av.time_base
         if short or self._last_damaged:
             raise SourceUnreadable(f"{where}: cut short: it ends after {decoded} frames, before its own end")

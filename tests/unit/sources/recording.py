@@ -19,6 +19,9 @@ class Recording:
         self.slowness_s = 0.0
         self._changed = threading.Condition()
 
+    def wait_for_room(self) -> None:
+        pass
+
     def frame(self, frame: Frame) -> bool:
         time.sleep(self.slowness_s)
         with self._changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.unit.sources.counter import number_of, write_video
+from tests.unit.sources.counter import number_of, painted, write_video
 from worker.errors import SourceUnreachable, SourceUnreadable
 from worker.sources.file_frames import frames_of
 from worker.sources.options import SourceOptions
@@ -179,6 +180,43 @@ def test_a_matroska_file_cut_short(tmp_path: Path) -> None:
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
     with pytest.raises(SourceUnreadable, match="cut short"):
         list(frames_of(options(cut)))
+
+
+def test_a_matroska_file_of_one_picture_in_three_seconds_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "lapse.mkv"
+    with av.open(str(path), "w") as out:
+        track = out.add_stream("libx264", rate=Fraction(1, 3))
+        assert isinstance(track, av.VideoStream)
+        track.width, track.height, track.pix_fmt = 384, 240, "yuv420p"
+        for number in range(8):
+            out.mux(track.encode(av.VideoFrame.from_ndarray(painted(number), "bgr24")))
+        out.mux(track.encode(None))
+    assert len(list(frames_of(options(path)))) == 8
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_a_matroska_file_whose_sound_is_longer_is_whole_or_cut_as_it_is(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "long.mkv"
+    with av.open(str(path), "w") as out:
+        track, sound = out.add_stream("libx264", rate=25), out.add_stream("aac", rate=8000)
+        assert isinstance(track, av.VideoStream)
+        assert isinstance(sound, av.AudioStream)
+        track.width, track.height, track.pix_fmt = 384, 240, "yuv420p"
+        for number in range(50):
+            out.mux(track.encode(av.VideoFrame.from_ndarray(painted(number), "bgr24")))
+        out.mux(track.encode(None))
+        for second in range(6):
+            noise = np.random.default_rng(second).normal(0, 0.3, (1, 8000)).astype(np.float32)
+            heard = av.AudioFrame.from_ndarray(noise, "fltp", "mono")
+            heard.sample_rate, heard.pts = 8000, second * 8000
+            out.mux(sound.encode(heard))
+        out.mux(sound.encode(None))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    if share == 1.0:
+        assert len(list(frames_of(options(path)))) == 50
+    else:
+        with pytest.raises(SourceUnreadable, match="cut short"):
+            list(frames_of(options(path)))
 
 
 def test_a_song_with_a_cover_picture_is_no_video(tmp_path: Path) -> None:

@@ -122,10 +122,9 @@ class Full(Recording):
         super().__init__()
         self.freed = threading.Event()
 
-    def frame(self, frame: Frame) -> bool:
+    def wait_for_room(self) -> None:
         if len(self.frames) == 10:
             assert self.freed.wait(10)
-        return super().frame(frame)
 
     def close(self) -> None:
         super().close()
@@ -142,6 +141,31 @@ def test_a_source_that_waits_for_room_is_freed_by_stop_and_its_frame_told(clip: 
     assert len(seen.frames) == 10
     assert seen.changes[-1].state is State.STOPPED
     assert seen.changes[-1].skipped == {"stopping": 1}
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_live_stream_that_waits_for_room_holds_nobody_up_and_is_not_called_silent(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library(clip)
+    library.release.set()
+    monkeypatch.setattr(source_thread, "Video", library)
+    seen = Full()
+    source = reading(seen, clip, live=True, read_timeout_s=0.2)
+    beats: list[float] = []
+    source.start()
+    watchdog = Watchdog(lambda: [source], SystemClock(), beats.append, lambda _: None)
+    watchdog.start()
+    seen.until(lambda: len(seen.frames) == 10)
+    before = len(beats)
+    time.sleep(1.2)
+    assert len(beats) >= before + 3, "the watchdog goes on looking after the others"
+    seen.freed.set()
+    seen.until(lambda: State.BACKOFF in seen.states)
+    assert watchdog.stop(1)
+    assert source.stop()
+    assert len(seen.numbers(seen.runs[0])) == 30
+    assert seen.states[:3] == [State.CONNECTING, State.LIVE, State.BACKOFF]
 
 
 def test_stop_before_start_and_twice(clip: Path) -> None:
