@@ -146,7 +146,7 @@ class House:
         while self._errands.run(1.0):
             self._capacity.tick()
             self._streams.count_dropped()
-            self._streams.stop_lost(frozenset(self._post_report.lost))
+            self._streams.stop_lost()
             live, reasons = self._vitals.stuck()
             if not live:
                 raise StageDied(f"{reasons[0]}: the worker stops, so that it can be started again")

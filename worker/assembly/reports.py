@@ -183,7 +183,6 @@ class PostReport:
         self._metrics = metrics
         self._failed = failed
         self.up = True
-        self.lost: set[str] = set()  # streams that are not published here any more
 
     def published(self, stream: str, drafts: Sequence[Draft], at: float) -> None:
         for draft in drafts:
@@ -226,11 +225,9 @@ class PostReport:
     def stream_taken(self, stream: str, owner: str) -> None:
         _log.error("stream %s was taken over by worker %s: it is not read here any more", stream, owner)
         self._metrics.gap(stream, GapCause.TAKEN_OVER)  # no record can tell it here; the alert must know
-        self.lost.add(stream)
 
     def stream_refused(self, stream: str, error: WorkerError) -> None:
         _log.error("stream %s cannot be published, it is not read any more: %s", stream, error)
-        self.lost.add(stream)
 
     def failed(self, error: BaseException) -> None:
         self._failed(error)

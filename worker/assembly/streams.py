@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.assembly.door import running_options
@@ -93,16 +93,16 @@ class Streams:
         if not self._clock.wait(gone, seconds):  # no credit: the target is away
             leaving.mailbox.abandon()
             self._clock.wait(gone, seconds)
-        rooms.post.publisher.remove(stream)
+        rooms.post.publisher.remove(leaving.queue)
         rooms.states.forget(stream)
         rooms.last.forget(stream)
         rooms.metrics.stream_removed(stream)
 
-    def stop_lost(self, lost: Collection[str]) -> None:
+    def stop_lost(self) -> None:
         """Stop reading streams whose records cannot leave any more (another worker has them, or Redis refuses)."""
-        for name in lost:
-            stream = self._streams.get(name)
-            if stream is not None and self._rooms.states.all().get(name) not in _FINAL:
+        states = self._rooms.states.all()
+        for name, stream in self._streams.items():
+            if stream.queue.closed and states.get(name) not in _FINAL:
                 stream.source.request_stop()
 
     def settings(self) -> list[StreamSettings]:

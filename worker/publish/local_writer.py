@@ -53,7 +53,7 @@ class LocalPublisher:
         self._clock = clock
         self._lock = threading.Lock()
         self._coming: list[PublishQueue] = []
-        self._going: set[str] = set()
+        self._going: list[PublishQueue] = []
         self._queues: list[PublishQueue] = []
         self._numbers: dict[str, int] = {}
         self._wake = threading.Event()
@@ -70,10 +70,10 @@ class LocalPublisher:
         queue.on_put(self._wake.set)
         self._wake.set()
 
-    def remove(self, stream: str) -> None:
-        """Write what waits of `stream`, then forget it; its numbers go on should it come back."""
+    def remove(self, queue: PublishQueue) -> None:
+        """Write what waits in `queue`, then forget it; its stream's numbers go on should it come back."""
         with self._lock:
-            self._going.add(stream)
+            self._going.append(queue)
         self._wake.set()
 
     def start(self) -> None:
@@ -118,19 +118,15 @@ class LocalPublisher:
         self._wake.clear()
         self.heartbeat = self._clock.monotonic()
         with self._lock:
-            going, self._going = self._going, set()
-            present = {queue.stream for queue in self._queues}
-            # of a stream that goes and comes back in one turn, only the old queue goes
-            leaving = [queue for queue in self._queues if queue.stream in going]
-            leaving += [queue for queue in self._coming if queue.stream in going - present]
+            leaving, self._going = self._going, []
             self._queues += self._coming
             self._coming = []
-        wrote = [queue for queue in self._queues if self._write_batch(queue)]
-        for queue in leaving:
+        for queue in leaving:  # first: whatever came after it in the same stream stands behind it
             while self._write_batch(queue):
                 pass
             queue.close()
             self._queues.remove(queue)
+        wrote = [queue for queue in self._queues if self._write_batch(queue)] or leaving
         if not wrote:
             self._clock.wait(self._wake, 0.0 if self._stopping.is_set() else _LONGEST_WAIT)
         return bool(wrote)

@@ -184,6 +184,12 @@ class PublishQueue:
             self._frames_waiting = self._frames_in_flight = 0
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing leaves any more."""
+        with self._lock:
+            return self._closed
+
+    @property
     def records(self) -> int:
         """Records that have not arrived yet: waiting and in flight."""
         with self._lock:

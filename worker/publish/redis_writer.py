@@ -40,7 +40,7 @@ class PublisherThread:
         self._clock = clock
         self._lock = threading.Lock()
         self._coming: list[PublishQueue] = []
-        self._going: set[str] = set()
+        self._going: list[PublishQueue] = []
         self._lanes: list[Lane] = []
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -61,10 +61,10 @@ class PublisherThread:
         queue.on_put(self._wake.set)
         self._wake.set()
 
-    def remove(self, stream: str) -> None:
-        """Send what waits of `stream`, then give it back to whoever claims it."""
+    def remove(self, queue: PublishQueue) -> None:
+        """Send what waits in `queue`, then give its stream back to whoever claims it."""
         with self._lock:
-            self._going.add(stream)
+            self._going.append(queue)
         self._wake.set()
 
     def start(self) -> None:
@@ -168,15 +168,20 @@ class PublisherThread:
             self._reports.redis_up(up)
 
     def _admit(self) -> None:
-        """Take in new queues; one of a stream that is still leaving waits its turn."""
+        """Take in new queues, one a stream: the next waits until the one before has left."""
         with self._lock:
+            waiting: list[PublishQueue] = []
             present = {lane.stream for lane in self._lanes}
-            for queue in [queue for queue in self._coming if queue.stream not in present]:
-                self._coming.remove(queue)
+            for queue in self._coming:
+                if queue.stream in present:
+                    waiting.append(queue)
+                    continue
+                present.add(queue.stream)
                 self._lanes.append(Lane(queue, self._settings, self._reports, self._clock))
-            going, self._going = self._going, set()
+            self._coming = waiting
+            going, self._going = self._going, [queue for queue in self._going if queue in waiting]
         for lane in self._lanes:
-            if lane.stream in going or self._stopping.is_set():
+            if lane.queue in going or self._stopping.is_set():
                 lane.close()
 
     def _forget_gone(self) -> None:

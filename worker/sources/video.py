@@ -110,7 +110,9 @@ class Video:
         try:
             for packet in self._container.demux(*self._read):
                 if packet.pts is not None and packet.size:
-                    self._latest_s = max(self._latest_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                    self._latest_s = max(
+                        self._latest_s, float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                    )
                 if packet.stream_index != self._track.index:
                     continue
                 if packet.size:

@@ -22,7 +22,7 @@ from tests.integration.publish.rig import (
     wait_for,
 )
 from tests.unit.publish.records import frame_draft, status_draft
-from worker.embedded_redis import EmbeddedRedis
+from worker.embedded_redis import EmbeddedRedis, free_port
 from worker.errors import RedisError, RedisUnavailable
 from worker.publish.scripts import STATUS_KEY, STREAMS_KEY, events_key, state_key
 
@@ -388,11 +388,33 @@ def test_a_publisher_held_by_a_silent_server_is_counted_all_the_same(redis_serve
 
 def test_a_removed_stream_is_given_back_and_may_come_again(redis_server: EmbeddedRedis, client: redis.Redis) -> None:
     with Rig(redis_server.url) as rig:
-        put_frames(rig.queue("a"), range(5))
-        rig.publisher.remove("a")
+        leaving = rig.queue("a")
+        put_frames(leaving, range(5))
+        rig.publisher.remove(leaving)
         wait_for(lambda: state(client, "a").get("beat") == "", "the release")
         put_frames(rig.queue("a"), range(5, 10))
         rig.wait_published(10)
     records = stored(client, "a")
     assert_in_order(records)
     assert indices(records) == list(range(10))
+
+
+def test_a_stream_that_is_changed_again_and_again_while_redis_is_away_loses_nothing(
+    redis_server: EmbeddedRedis, client: redis.Redis
+) -> None:
+    with Proxy(free_port()) as proxy, Rig(proxy.url) as rig:
+        put_frames(rig.queue("b"), range(1))
+        wait_for(lambda: bool(rig.reports.errors), "the first failure")
+        for first in (0, 3, 6):  # added, and taken out again, all within one wait for the next try
+            queue = rig.queue("a")
+            put_frames(queue, range(first, first + 3))
+            rig.publisher.remove(queue)
+        newest = rig.queue("a")
+        put_frames(newest, range(9, 12))
+        proxy.target = redis_server.port
+        rig.wait_published(13)
+        assert not newest.closed
+    assert rig.reports.taken == []
+    records = stored(client, "a")
+    assert_in_order(records)
+    assert indices(records) == list(range(12))

@@ -169,7 +169,7 @@ def test_a_removed_stream_is_written_out_and_may_come_again() -> None:
         publisher.add(queue)
         for index in range(first, first + 3):
             queue.put(frame_draft("a", index))
-        publisher.remove("a")
+        publisher.remove(queue)
         while queue.reserve() and len(reports.drafts) < first + 3:
             reports.news.wait(0.1)
     publisher.stop(5)
@@ -193,7 +193,7 @@ def test_a_stream_that_goes_and_comes_back_at_once_is_written_on(tmp_path: Path)
     publisher.add(old)
     old.put(status_draft("a", "stopped"))
     publisher._turn()  # the thread is not started: both happen within one turn
-    publisher.remove("a")
+    publisher.remove(old)
     publisher.add(new)
     publisher._turn()
     new.put(status_draft("a", "ended"))
@@ -201,3 +201,20 @@ def test_a_stream_that_goes_and_comes_back_at_once_is_written_on(tmp_path: Path)
     publisher.stop(5)
     assert publisher.join(6)
     assert [(record["id"], record["state"]) for record in read(path)] == [("a/1/1", "stopped"), ("a/1/2", "ended")]
+
+
+def test_streams_added_and_removed_in_one_turn_are_written_in_order_and_the_newest_stays(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    publisher = LocalPublisher(JsonlFile(path, CLOCK, whole=True), Remembered(), CLOCK)
+    first, second, newest = (PublishQueue("a", "wait", 1000, gap_draft) for _ in range(3))
+    for queue, state in ((first, "stopped"), (second, "failed"), (newest, "ended")):
+        publisher.add(queue)
+        queue.put(status_draft("a", state))
+        if queue is not newest:
+            publisher.remove(queue)
+    publisher._turn()  # the thread is not started: all happens within one turn
+    assert [queue.closed for queue in (first, second, newest)] == [True, True, False]
+    publisher.start()
+    publisher.stop(5)
+    assert publisher.join(6)
+    assert [record["state"] for record in read(path)] == ["stopped", "failed", "ended"]

@@ -15,7 +15,7 @@ from tests.shared_data import shared
 from tests.unit.sources.counter import write_video
 from tests.unit.sources.recording import Recording
 from worker.clock import SystemClock
-from worker.frame import Frame, GapCause, State
+from worker.frame import GapCause, State
 from worker.sources import source_thread
 from worker.sources.decoded import Decoded
 from worker.sources.options import SourceOptions
