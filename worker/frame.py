@@ -154,6 +154,7 @@ class Frame:
         picture: (height, width, 3) uint8 BGR, upright; only where the stream was opened with `keep_picture`.
         skipped: decoded frames between the previous handed-over frame of the run and this one, by reason.
         decode_s, convert_s: seconds spent on this frame by decoding and by making its two pictures.
+        live: the source goes on whether it is read or not, so that `arrived` tells when the picture was filmed.
     """
 
     stream: str
@@ -170,6 +171,7 @@ class Frame:
     skipped: Mapping[str, int] = field(default_factory=dict)
     decode_s: float = 0.0
     convert_s: float = 0.0
+    live: bool = True
 
     @property
     def shape(self) -> tuple[int, int]:

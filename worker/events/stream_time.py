@@ -23,7 +23,7 @@ class StreamTime:
         if last is None or last.run != frame.run:
             return last is None
         media = None if frame.pts_s is None or last.pts_s is None else frame.pts_s - last.pts_s
-        if frame.clock in ("arrival", "rtcp"):
+        if frame.live:
             arrival = max(0.0, frame.arrived - last.arrived)
             self.now += media if media is not None and 0 < media <= arrival + _AHEAD_S else arrival
             return True

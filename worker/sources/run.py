@@ -118,6 +118,7 @@ class Run:
             skipped=self.rest(),
             decode_s=item.decode_s,
             convert_s=convert_s,
+            live=self._options.live,
         )
 
     def _captured_at(self, item: Decoded, media_s: float | None, wall: float) -> float | None:

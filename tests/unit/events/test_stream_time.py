@@ -6,12 +6,12 @@ from tests.unit.events.records import make_frame
 from worker.events.stream_time import StreamTime
 
 
-def times(frames: list[tuple[float | None, float]], clock: str) -> list[tuple[float, bool]]:
+def times(frames: list[tuple[float | None, float]], clock: str, live: bool = True) -> list[tuple[float, bool]]:
     """(now, same stretch) after each frame of (pts, arrival)."""
     time = StreamTime()
     found = []
     for index, (pts, arrived) in enumerate(frames):
-        same = time.advance(make_frame(index, pts_s=pts, arrived=arrived, clock=clock))
+        same = time.advance(make_frame(index, pts_s=pts, arrived=arrived, clock=clock, live=live))
         found.append((round(time.now, 6), same))
     return found
 
@@ -33,22 +33,28 @@ def test_a_real_pause_of_a_camera_counts() -> None:
 
 
 def test_a_file_never_asks_how_fast_it_was_read() -> None:
-    slow = times([(0.0, 1.0), (0.04, 9.0), (None, 30.0), (0.12, 31.0)], "file")
-    fast = times([(0.0, 1.0), (0.04, 1.001), (None, 1.002), (0.12, 1.003)], "file")
+    slow = times([(0.0, 1.0), (0.04, 9.0), (None, 30.0), (0.12, 31.0)], "file", live=False)
+    fast = times([(0.0, 1.0), (0.04, 1.001), (None, 1.002), (0.12, 1.003)], "file", live=False)
     assert slow == fast == [(0.0, True), (0.04, True), (0.08, True), (0.12, True)]
 
 
+def test_a_file_that_a_worker_reads_faster_than_it_was_filmed_keeps_its_own_time() -> None:
+    """One key frame in ten seconds, read within milliseconds, by the clock of the arrival."""
+    found = times([(0.0, 1.0), (10.0, 1.03), (20.0, 1.06)], "arrival", live=False)
+    assert found == [(0.0, True), (10.0, True), (20.0, True)]
+
+
 def test_a_small_step_back_in_a_file_is_one_usual_step() -> None:
-    assert times([(3.86, 0.0), (3.9, 0.0), (3.88, 0.0)], "file") == [(0.0, True), (0.04, True), (0.08, True)]
+    assert times([(3.86, 0.0), (3.9, 0.0), (3.88, 0.0)], "file", live=False) == [(0.0, True), (0.04, True), (0.08, True)]
 
 
 def test_a_jump_back_in_a_file_is_another_scene() -> None:
-    assert [same for _, same in times([(23.8, 0.0), (23.86, 0.0), (1.48, 0.0)], "file")] == [True, True, False]
+    assert [same for _, same in times([(23.8, 0.0), (23.86, 0.0), (1.48, 0.0)], "file", live=False)] == [True, True, False]
 
 
 def test_a_jump_ahead_in_a_file_takes_its_time() -> None:
     """Tracks end by themselves then."""
-    assert times([(3.9, 0.0), (1001.4, 0.0)], "file") == [(0.0, True), (997.5, True)]
+    assert times([(3.9, 0.0), (1001.4, 0.0)], "file", live=False) == [(0.0, True), (997.5, True)]
 
 
 def test_another_run_is_another_scene() -> None:
