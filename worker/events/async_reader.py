@@ -11,12 +11,13 @@ thread does. A read that is cancelled loses nothing: what it brings is given by 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
-from worker.events.consumer import BLOCK_S, DISCOVER_EVERY_S
+from worker.events.consumer import BLOCK_S
 from worker.events.group import GroupItem
 
 ItemT_co = TypeVar("ItemT_co", covariant=True)
@@ -25,7 +26,9 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 class _Reads(Protocol[ItemT_co]):
     """What `Reader` and `GroupReader` have in common."""
 
-    def read(self, wait_s: float = 0.0, limit: int = 1000) -> Sequence[ItemT_co]: ...
+    def fetch(self, wait_s: float = 0.0, limit: int = 1000) -> None: ...
+
+    def take(self) -> ItemT_co | None: ...
 
 
 class AsyncReader(Generic[ItemT_co]):
@@ -38,7 +41,7 @@ class AsyncReader(Generic[ItemT_co]):
     def __init__(self, reader: _Reads[ItemT_co]) -> None:
         self.reader = reader
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="emotion-reader")
-        self._under_way: asyncio.Future[Sequence[ItemT_co]] | None = None
+        self._under_way: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,9 +52,12 @@ class AsyncReader(Generic[ItemT_co]):
         await self.aclose()
 
     async def __aiter__(self) -> AsyncIterator[ItemT_co]:
-        """All items, for ever; waits for new ones."""
+        """All items, for ever; waits for new ones. A loop that is left loses nothing: the next one goes on there."""
         while True:
-            for item in await self.read(wait_s=DISCOVER_EVERY_S):
+            item = self.reader.take() if self._under_way is None else None
+            if item is None:
+                await self._fetch(BLOCK_S, 1000)
+            else:
                 yield item
 
     async def read(self, wait_s: float = 0.0, limit: int = 1000) -> Sequence[ItemT_co]:
@@ -60,19 +66,24 @@ class AsyncReader(Generic[ItemT_co]):
         Raises:
             redis.RedisError: as the client does; reading again goes on where this stopped.
         """
+        deadline = time.monotonic() + wait_s
+        while True:
+            await self._fetch(max(0.0, min(deadline - time.monotonic(), BLOCK_S)), limit)
+            items = list(iter(self.reader.take, None))
+            if items or time.monotonic() >= deadline:
+                return items
+
+    async def _fetch(self, wait_s: float, limit: int) -> None:
+        """At most a second on the thread: closing does not wait for longer. One that was cancelled is waited for."""
         if self._under_way is None:
-            # At most a second on the thread: closing does not wait for longer.
             loop = asyncio.get_running_loop()
-            self._under_way = loop.run_in_executor(self._thread, self.reader.read, min(wait_s, BLOCK_S), limit)
+            self._under_way = loop.run_in_executor(self._thread, self.reader.fetch, wait_s, limit)
         try:
-            items = await asyncio.shield(self._under_way)
-        except Exception:  # of any kind: that read is over; a cancellation is none, there the next call gets its items
+            await asyncio.shield(self._under_way)
+        except Exception:  # of any kind: that fetch is over; a cancellation is none, there the next call waits for it
             self._under_way = None
             raise
         self._under_way = None
-        if not items and wait_s > BLOCK_S:
-            return await self.read(wait_s - BLOCK_S, limit)
-        return items
 
     async def ack(self, items: Iterable[GroupItem]) -> None:
         """The work on `items` of a `GroupReader` is done. Raises TypeError for a `Reader`, which needs no such word."""

@@ -18,6 +18,7 @@ are a `worker.events.group.GroupReader`.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,7 +82,7 @@ class Reader:
     """Reads all records of some or all streams, with its own position.
 
     Attributes:
-        positions: by stream, up to where `read` has given items; keep them to go on there another time.
+        positions: by stream, up to where items were given; keep them to go on there another time.
         repeats: records that were left out because they had been there before.
     """
 
@@ -94,7 +95,8 @@ class Reader:
     ) -> None:
         """
         Args:
-            client: a redis-py client; with or without `decode_responses`.
+            client: a redis-py client; with or without `decode_responses` (with it, `encoding_errors="replace"` lets it
+                read on over foreign entries that are no text).
             streams: ids; None for all that there are and will be.
             positions: where to go on.
             start: where streams without a position begin: with their oldest record, after their newest, or with the
@@ -106,12 +108,17 @@ class Reader:
         self._streams = streams
         self._start: Literal["oldest", "newest"] | datetime = start
         self._discover_at = 0.0
-        self._turn = 0
+        self._page: deque[tuple[str, str, Fields]] = deque()  # entries that were fetched and not looked at yet
+        self._held: Received | None = None  # what comes after the `Missing` that was given last
 
     def __iter__(self) -> Iterator[Item]:
-        """All items, for ever; waits for new ones."""
+        """All items, for ever; waits for new ones. A loop that is left loses nothing: the next one goes on there."""
         while True:
-            yield from self.read(wait_s=DISCOVER_EVERY_S)
+            item = self.take()
+            if item is None:
+                self.fetch(DISCOVER_EVERY_S)
+            else:
+                yield item
 
     def read(self, wait_s: float = 0.0, limit: int = 1000) -> list[Item]:
         """What is new, at most about `limit` entries a stream; waits up to `wait_s` if nothing is.
@@ -120,13 +127,28 @@ class Reader:
             redis.RedisError: as the client does; reading again goes on where this stopped.
             redis.exceptions.RedisClusterException: no node of a cluster has a stream's slot.
         """
+        self.fetch(wait_s, limit)
+        return list(iter(self.take, None))
+
+    def fetch(self, wait_s: float = 0.0, limit: int = 1000) -> None:
+        """Ask Redis for what `take` gives next, unless there still is some; the half of `read` that waits."""
         deadline = time.monotonic() + wait_s
-        while True:
+        while not self._page and self._held is None:
             self._discover()
-            left = max(0.0, deadline - time.monotonic())
-            entries = self._entries(min(left, BLOCK_S), limit)
-            if entries or time.monotonic() >= deadline:
-                return [item for stream, entry, fields in entries for item in self._items(stream, entry, fields)]
+            self._page.extend(self._entries(min(max(0.0, deadline - time.monotonic()), BLOCK_S), limit))
+            if time.monotonic() >= deadline:
+                return
+
+    def take(self) -> Item | None:
+        """The next of the items that were fetched, which moves its stream's position on; None: `fetch` again."""
+        if self._held is not None:
+            item, self._held = self._held, None
+            return self._given(item)
+        while self._page:
+            found = self._item(*self._page.popleft())
+            if found is not None:
+                return found
+        return None
 
     def _discover(self) -> None:
         if time.monotonic() < self._discover_at:
@@ -137,8 +159,7 @@ class Reader:
         for stream in known:
             if stream not in self.positions:
                 self.positions[stream] = self._first_position(stream)
-        if known:
-            self._start = "oldest"
+        self._start = "oldest"  # of what was not there at the first look
         self._discover_at = time.monotonic() + DISCOVER_EVERY_S
 
     def _first_position(self, stream: str) -> Position:
@@ -150,7 +171,8 @@ class Reader:
         return Position(text(last[0][0]) if last else "0-0")
 
     def _entries(self, block_s: float, limit: int) -> list[tuple[str, str, Fields]]:
-        wanted: dict[Any, Any] = {events_key(stream): position.entry for stream, position in self.positions.items()}
+        streams = [stream for stream in self.positions if self._streams is None or stream in self._streams]
+        wanted: dict[Any, Any] = {events_key(stream): self.positions[stream].entry for stream in streams}
         if not wanted:
             time.sleep(block_s)
             return []
@@ -162,32 +184,36 @@ class Reader:
         def entries_of(stream: str) -> list[tuple[str, str, Fields]]:
             return replies(client.xread({events_key(stream): self.positions[stream].entry}, count=limit))
 
-        found = in_turn(client, list(self.positions), entries_of)
+        found = in_turn(client, streams, entries_of)
         if not found:
             time.sleep(min(block_s, CLUSTER_PAUSE_S))
         return found
 
-    def _items(self, stream: str, entry: str, fields: Fields) -> Iterator[Item]:
+    def _item(self, stream: str, entry: str, fields: Fields) -> Item | None:
+        """The item of an entry, or what is missing before it; None: it had been there before."""
         before = self.positions[stream]
         item = item_of(stream, entry, fields)
         if isinstance(item, Unreadable):
             self.positions[stream] = before._replace(entry=entry)
-            yield item
-            return
+            return item
         record = item.record
         if record.seq <= before.seq and record.epoch <= before.epoch:
             self.repeats += 1
             self.positions[stream] = before._replace(entry=entry)
-            return
-        self.positions[stream] = Position(entry, record.epoch, record.seq)
+            return None
         first, known = record.seq, before.seq
         if isinstance(record, GapRecord) and record.missing_seq is not None:
             first = record.missing_seq[0]
         elif record.seq <= known:
             known = 0  # a new epoch counts from 1: Redis began empty
         if before.epoch and first > known + 1:
-            yield Missing(stream, known + 1, first - 1)
-        yield item
+            self._held = item
+            return Missing(stream, known + 1, first - 1)
+        return self._given(item)
+
+    def _given(self, item: Received) -> Received:
+        self.positions[item.stream] = Position(item.entry, item.record.epoch, item.record.seq)
+        return item
 
 
 def before(moment: datetime) -> str:

@@ -8,6 +8,7 @@ the primary key of whatever the records are written to.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,11 +72,16 @@ class GroupReader:
         self._own: dict[str, str] = {}  # by stream: up to where this reader's unacknowledged records were given again
         self._discover_at = 0.0
         self._claim_at = 0.0
+        self._page: deque[GroupItem] = deque()
 
     def __iter__(self) -> Iterator[GroupItem]:
-        """All items, for ever; waits for new ones."""
+        """All items, for ever; waits for new ones. A loop that is left loses nothing: the next one goes on there."""
         while True:
-            yield from self.read(wait_s=DISCOVER_EVERY_S)
+            item = self.take()
+            if item is None:
+                self.fetch(DISCOVER_EVERY_S)
+            else:
+                yield item
 
     def read(self, wait_s: float = 0.0, limit: int = 1000) -> list[GroupItem]:
         """First what this reader left unacknowledged in an earlier life, then what others abandoned, then what is new.
@@ -84,14 +90,23 @@ class GroupReader:
             redis.RedisError: as the client does.
             redis.exceptions.RedisClusterException: no node of a cluster has a stream's slot.
         """
+        self.fetch(wait_s, limit)
+        return list(iter(self.take, None))
+
+    def fetch(self, wait_s: float = 0.0, limit: int = 1000) -> None:
+        """Ask Redis for what `take` gives next, unless there still is some; the half of `read` that waits."""
         deadline = time.monotonic() + wait_s
-        while True:
+        while not self._page:
             self._discover()
-            items = self._left_over(limit) or self._abandoned(limit)
-            if not items:
-                items = self._fresh(min(max(0.0, deadline - time.monotonic()), BLOCK_S), limit)
-            if items or time.monotonic() >= deadline:
-                return items
+            self._page.extend(self._left_over(limit) or self._abandoned(limit))
+            if not self._page:
+                self._page.extend(self._fresh(min(max(0.0, deadline - time.monotonic()), BLOCK_S), limit))
+            if time.monotonic() >= deadline:
+                return
+
+    def take(self) -> GroupItem | None:
+        """The next of the items that were fetched; None: `fetch` again."""
+        return self._page.popleft() if self._page else None
 
     def ack(self, items: Iterable[GroupItem]) -> None:
         """The work on `items` is done: nobody gets them again."""
@@ -128,6 +143,9 @@ class GroupReader:
         if not self._own:
             return []
         entries = self._ask(dict(self._own), 0.0, limit)
+        if entries is None:  # nothing was said of any stream: ask again for those that still are there
+            self._own = {stream: entry for stream, entry in self._own.items() if stream in self._known}
+            return self._left_over(limit)
         for stream in set(self._own) - {stream for stream, _, _ in entries}:
             del self._own[stream]
         self._own |= {stream: entry for stream, entry, _ in entries}
@@ -140,40 +158,44 @@ class GroupReader:
         return in_turn(self._client, list(self._known), lambda stream: self._claimed(stream, limit))
 
     def _claimed(self, stream: str, limit: int) -> list[GroupItem]:
-        idle_ms = int(self._claim_after_s * 1000)
-        try:
-            answer: Any = self._client.xautoclaim(
-                events_key(stream), self._group, self._name, idle_ms, "0-0", count=limit
-            )
-        except ResponseError as error:
-            self._remake_groups(error)
-            return []
-        _, entries, deleted = answer
-        items = _items([(stream, text(entry), fields) for entry, fields in entries])
-        return items + [Trimmed(stream, text(entry)) for entry in deleted]
+        """One call looks at ten times `count` of the pending entries, so the cursor is followed to the last one."""
+        idle_ms, cursor, items = int(self._claim_after_s * 1000), "0-0", list[GroupItem]()
+        while True:
+            try:
+                answer: Any = self._client.xautoclaim(
+                    events_key(stream), self._group, self._name, idle_ms, cursor, count=limit - len(items)
+                )
+            except ResponseError as error:
+                self._remake_groups(error)
+                return items
+            cursor, entries, deleted = text(answer[0]), answer[1], answer[2]
+            items += _items([(stream, text(entry), fields) for entry, fields in entries])
+            items += [Trimmed(stream, text(entry)) for entry in deleted]
+            if cursor == "0-0" or len(items) >= limit:
+                return items
 
     def _fresh(self, block_s: float, limit: int) -> list[GroupItem]:
         if not self._known:
             time.sleep(block_s)
             return []
-        return _items(self._ask(dict.fromkeys(self._known, ">"), block_s, limit))
+        return _items(self._ask(dict.fromkeys(self._known, ">"), block_s, limit) or ())
 
-    def _ask(self, after: dict[str, str], block_s: float, limit: int) -> list[tuple[str, str, Fields]]:
-        """XREADGROUP from a position of each stream."""
+    def _ask(self, after: dict[str, str], block_s: float, limit: int) -> list[tuple[str, str, Fields]] | None:
+        """XREADGROUP from a position of each stream; None: one of them had lost its group, so no answer came."""
         if not isinstance(self._client, RedisCluster):
             return self._given(after, limit, max(1, int(block_s * 1000)) if block_s else None)
-        found = in_turn(self._client, after, lambda stream: self._given({stream: after[stream]}, limit, None))
+        found = in_turn(self._client, after, lambda stream: self._given({stream: after[stream]}, limit, None) or ())
         if not found:
             time.sleep(min(block_s, CLUSTER_PAUSE_S))
         return found
 
-    def _given(self, after: dict[str, str], limit: int, block: int | None) -> list[tuple[str, str, Fields]]:
+    def _given(self, after: dict[str, str], limit: int, block: int | None) -> list[tuple[str, str, Fields]] | None:
         wanted: dict[Any, Any] = {events_key(stream): entry for stream, entry in after.items()}
         try:
             return replies(self._client.xreadgroup(self._group, self._name, wanted, limit, block))
         except ResponseError as error:
             self._remake_groups(error)
-            return []
+            return None
 
     def _remake_groups(self, error: ResponseError) -> None:
         """Somebody deleted a group or a stream: begin it again with the oldest record."""

@@ -61,6 +61,25 @@ def test_a_cancelled_read_loses_nothing(client: redis.Redis) -> None:
     assert asyncio.run(read()) == [2, 3]
 
 
+def test_a_loop_that_is_left_goes_on_where_it_was(client: redis.Redis) -> None:
+    camera = FakeCamera(client)
+    for _ in range(5):
+        camera.frame()
+
+    async def read() -> list[int]:
+        seqs: list[int] = []
+        async with AsyncReader(Reader(client)) as records:
+            for _ in range(2):
+                async for item in records:
+                    assert isinstance(item, Received)
+                    seqs.append(item.record.seq)
+                    break
+            seqs += [item.record.seq for item in await records.read() if isinstance(item, Received)]
+        return seqs
+
+    assert asyncio.run(read()) == [1, 2, 3, 4, 5]
+
+
 def test_a_group_shares_and_acknowledges(client: redis.Redis) -> None:
     camera = FakeCamera(client)
     for _ in range(4):

@@ -50,6 +50,39 @@ def test_after_a_restart_it_first_gets_what_it_did_not_acknowledge(client: redis
     assert seqs(again.read()) == [6]
 
 
+def test_a_loop_that_is_left_goes_on_where_it_was(client: redis.Redis, store: Store) -> None:
+    store(book("lobby", 5).records)
+    reader = GroupReader(client, "sink", "a")
+    for item in reader:
+        assert seqs([item]) == [1]
+        break
+    assert seqs([next(iter(reader))]) == [2]
+    assert seqs(reader.read()) == [3, 4, 5]
+
+
+def test_a_deleted_group_of_another_stream_takes_nothing_from_what_was_left(client: redis.Redis, store: Store) -> None:
+    kept = book("lobby", 4).records
+    store(kept[:3])
+    store(book("door", 1).records)
+    GroupReader(client, "sink", "a").read()
+    again = GroupReader(client, "sink", "a")
+    again._discover()
+    client.xgroup_destroy(events_key("door"), "sink")
+    store(kept[3:])
+    assert [(item.stream, seqs([item])) for item in again.read()] == [("lobby", [n]) for n in (1, 2, 3)]
+    assert sorted((item.stream, *seqs([item])) for item in again.read()) == [("door", 1), ("lobby", 4)]
+
+
+def test_what_another_left_is_found_behind_what_others_work_on(client: redis.Redis, store: Store) -> None:
+    store(book("lobby", 40).records)
+    busy, gone = GroupReader(client, "sink", "busy"), GroupReader(client, "sink", "gone")
+    busy.read(limit=30)
+    gone.read()
+    time.sleep(1.1)
+    GroupReader(client, "sink", "busy").read(limit=30)  # given again: it has only just taken them
+    assert seqs(GroupReader(client, "sink", "heir", claim_after_s=1.0).read(limit=1)) == [31]
+
+
 def test_what_another_left_is_taken_over_and_what_was_trimmed_is_told(client: redis.Redis, store: Store) -> None:
     entries = store(book("lobby", 3).records)
     GroupReader(client, "sink", "gone").read()

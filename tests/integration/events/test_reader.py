@@ -143,10 +143,38 @@ def test_start_at_the_newest_but_new_streams_from_their_beginning(client: redis.
     assert told(reader.read()) == [1, 2]
 
 
+def test_start_at_the_newest_before_there_is_any_stream(client: redis.Redis, store: Store) -> None:
+    reader = Reader(client, start="newest")
+    assert reader.read() == []
+    store(book("lobby", 3).records)
+    reader._discover_at = 0.0
+    assert told(reader.read()) == [1, 2, 3]
+
+
 def test_only_the_named_streams(client: redis.Redis, store: Store) -> None:
     store(book("lobby", 2).records)
     store(book("door", 3).records)
     assert told(Reader(client, streams=["door", "gone"]).read()) == [1, 2, 3]
+    begun = {"door": Position("0-0"), "lobby": Position("0-0")}
+    assert told(Reader(client, streams=["door"], positions=begun).read()) == [1, 2, 3]
+
+
+def test_a_loop_that_is_left_goes_on_where_it_was_and_so_do_its_positions(client: redis.Redis, store: Store) -> None:
+    records = book("lobby", 10).records
+    store(records[:2])
+    reader = Reader(client)
+    for item in reader:
+        assert told([item]) == [1]
+        break
+    assert reader.positions["lobby"].seq == 1
+    assert told([next(iter(reader))]) == [2]
+    store(records[2:])
+    client.xtrim(events_key("lobby"), maxlen=3, approximate=False)
+    assert told([next(iter(reader))]) == [Missing("lobby", 3, 7)]
+    assert reader.positions["lobby"].seq == 2, "who stops here is told of it again"
+    assert told([next(iter(reader))]) == [8]
+    assert told(reader.read(limit=1)) == [9, 10]
+    assert told(Reader(client, positions=reader.positions).read()) == []
 
 
 def test_it_waits_for_new_records_and_for_the_first_stream(client: redis.Redis, store: Store) -> None:

@@ -45,11 +45,19 @@ def test_a_file_that_a_worker_reads_faster_than_it_was_filmed_keeps_its_own_time
 
 
 def test_a_small_step_back_in_a_file_is_one_usual_step() -> None:
-    assert times([(3.86, 0.0), (3.9, 0.0), (3.88, 0.0)], "file", live=False) == [(0.0, True), (0.04, True), (0.08, True)]
+    assert times([(3.86, 0.0), (3.9, 0.0), (3.88, 0.0)], "file", live=False) == [
+        (0.0, True),
+        (0.04, True),
+        (0.08, True),
+    ]
 
 
 def test_a_jump_back_in_a_file_is_another_scene() -> None:
-    assert [same for _, same in times([(23.8, 0.0), (23.86, 0.0), (1.48, 0.0)], "file", live=False)] == [True, True, False]
+    assert [same for _, same in times([(23.8, 0.0), (23.86, 0.0), (1.48, 0.0)], "file", live=False)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_jump_ahead_in_a_file_takes_its_time() -> None:
