@@ -49,7 +49,8 @@ class Video:
         self._backlog = Backlog(partial(report.behind, options.stream)) if paced_by_camera else None
         # Where only the length of the whole is announced (Matroska), any track may be the one that reaches it.
         self._whole = self.has_end and not self._track.frames and self._container.format.name != "mpegts"
-        self._read = tuple(self._container.streams) if self._whole else (self._track,)
+        sound = tuple(self._container.streams.audio) if self._whole else ()
+        self._read = (self._track, *sound)
         self._packets = 0
         self._latest_s = 0.0
         self._last_damaged = False
@@ -110,10 +111,9 @@ class Video:
         try:
             for packet in self._container.demux(*self._read):
                 if packet.pts is not None and packet.size:
-                    self._latest_s = max(
-                        self._latest_s, float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                    )
-                if packet.stream_index != self._track.index:
+                    end = packet.pts + (packet.duration or 0)
+                    self._latest_s = max(self._latest_s, float(end * packet.time_base))
+                if packet.stream is not self._track:  # `stream_index` is 0 for every packet that flushes a decoder
                     continue
                 if packet.size:
                     self._packets += 1
