@@ -5,6 +5,7 @@ from __future__ import annotations
 from worker.frame import Frame
 
 _AHEAD_S = 2.0  # media time of a live stream may run ahead of arrival by this much before it counts as a jump
+_LATE_S = 5.0  # what was filmed may arrive so much later than the first frame did before its media time counts as slow
 _BACK_S = 1.0  # media time of a file may step back by this much (overlapping parts) before it counts as a jump
 _FIRST_STEP_S = 0.04
 
@@ -16,16 +17,21 @@ class StreamTime:
         self.now = 0.0
         self._last: Frame | None = None
         self._usual_step = _FIRST_STEP_S
+        self._zero = 0.0  # arrival of the moment 0, by the first frame of this run
 
     def advance(self, frame: Frame) -> bool:
         """Move on to `frame`; False if time jumped, so that nothing before says anything of this frame."""
         last, self._last = self._last, frame
         if last is None or last.run != frame.run:
+            self._zero = frame.arrived - self.now
             return last is None
         media = None if frame.pts_s is None or last.pts_s is None else frame.pts_s - last.pts_s
         if frame.live:
             arrival = max(0.0, frame.arrived - last.arrived)
-            self.now += media if media is not None and 0 < media <= arrival + _AHEAD_S else arrival
+            step = media if media is not None and 0 < media <= arrival + _AHEAD_S else arrival
+            # A camera's clock may run slow or fast (night mode, a made-up rate): arrival says how long it was at last.
+            elapsed = frame.arrived - self._zero
+            self.now = max(self.now, min(max(self.now + step, elapsed - _LATE_S), elapsed + _AHEAD_S))
             return True
         # Of a file the arrival says how fast we are, not what was filmed: without media time, steps repeat.
         if media is not None and media > 0:

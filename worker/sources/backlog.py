@@ -10,6 +10,9 @@ _LONGEST_S = 5.0
 """A backlog is read in far less than this: packets that are not decoded cost next to nothing."""
 _DRIFT = 5e-4
 """How much a camera's clock may run slower than ours (500 ppm) without being taken for a backlog."""
+_STEEPER = 1.2
+"""How much more than what was seen twice a drift may be."""
+_LONGEST_GOP_S = 30.0
 _BACK_S = 1.0
 _AHEAD_S = 10.0
 
@@ -19,9 +22,10 @@ class Backlog:
 
     A packet's delay is its arrival less its media time. Against the least delay of this opening, which only says where
     the camera's zero is, the excess is how long packets lay in buffers of the network and the kernel before they were
-    read. When it passes two seconds the machine does not keep up: only key frames are decoded until one is less than
-    a second late. If that does not come within five seconds, it is the camera's time that was shifted, not a backlog,
-    and its delay counts as usual from then on.
+    read. When it passes two seconds (or the distance of two key frames, where that is longer: so long nothing would be
+    seen) the machine does not keep up: only key frames are decoded until one is less than a second late. If that does
+    not come within five seconds, it is the camera's time that was shifted, not a backlog, and its delay counts as usual
+    from then on. If it comes again, the camera's clock runs slow, and from then on it may.
     """
 
     def __init__(self, told: Callable[[float], None]) -> None:
@@ -30,31 +34,52 @@ class Backlog:
         self._least_s: float | None = None
         self._media_s = 0.0
         self._now = 0.0
+        self._least_at = 0.0
         self._behind_since: float | None = None
+        self._key_s: float | None = None
+        self._gop_s = 0.0
+        self._drift = _DRIFT
+        self._drifted: float | None = None  # seconds a second, when it last was no backlog
 
     def wants(self, media_s: float | None, now: float, key: bool) -> bool:
         """Whether to decode the packet of media time `media_s` (in the order of decoding) that came at `now`
         (monotonic); `key`: it holds a key frame.
         """
         if media_s is not None:
-            self._judge(self._excess_s(media_s, now), now, key)
+            excess_s = self._excess_s(media_s, now)
+            self._learn_gop(media_s, key)
+            self._judge(excess_s, now, key)
         return key or self._behind_since is None
 
     def _excess_s(self, media_s: float, now: float) -> float:
         delay_s = now - media_s
         jumped = not -_BACK_S <= media_s - self._media_s <= _AHEAD_S
+        if jumped:
+            self._key_s = None
         if self._least_s is None or jumped:
-            self._least_s = delay_s
-        self._least_s = min(delay_s, self._least_s + _DRIFT * (now - self._now))
+            self._least_s, self._least_at = delay_s, now
+        self._least_s = min(delay_s, self._least_s + self._drift * (now - self._now))
         self._media_s, self._now = media_s, now
         return delay_s - self._least_s
 
+    def _learn_gop(self, media_s: float, key: bool) -> None:
+        """How far key frames are apart: the newest distance, or what has passed since the last one."""
+        distance_s = 0.0 if self._key_s is None else media_s - self._key_s
+        if key:
+            self._gop_s, self._key_s = distance_s, media_s
+        else:
+            self._gop_s = max(self._gop_s, distance_s)
+
     def _judge(self, excess_s: float, now: float, key: bool) -> None:
         if self._behind_since is None:
-            if excess_s > BEHIND_S:
+            if excess_s > max(BEHIND_S, min(self._gop_s, _LONGEST_GOP_S)):
                 self._behind_since = now
                 self._told(excess_s)
         elif key and excess_s <= CAUGHT_UP_S:
             self._behind_since = None
         elif key and now - self._behind_since > _LONGEST_S:
+            drift = excess_s / max(1.0, now - self._least_at)
+            if self._drifted is not None:
+                self._drift = max(self._drift, _STEEPER * min(drift, self._drifted))
+            self._drifted = drift
             self._behind_since = self._least_s = None

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 from worker.clock import Clock
 from worker.errors import SettingsError, SourceDenied, SourceTimeout, SourceUnreachable, SourceUnreadable, WorkerError
@@ -245,7 +246,7 @@ class SourceThread:
             self._waits(generation, self._options.read_timeout_s)
             bursts = self._options.live and video.comes_in_bursts
             pacer = Pacer() if self._options.realtime or bursts else None
-            for item in video.frames(lambda: self._packet(generation)):
+            for item in video.frames(partial(self._packet, generation)):
                 if pacer and self._clock.wait(self._stopping, pacer.wait_s(item.pts_s, self._clock.monotonic())):
                     return
                 yield item
@@ -258,8 +259,10 @@ class SourceThread:
             self._limit_s = limit_s
             self._beat = self._frame_at = self._clock.monotonic()
 
-    def _packet(self, generation: int) -> None:
+    def _packet(self, generation: int, wanted: bool = True) -> None:
         """A packet came: is this thread still the one, is the source alive, and do pictures come of its packets?
+
+        Of packets that are not `wanted`, because there is no time to decode them, none can come.
 
         A packet that ends a silence as long as the time-out is the one that the library held back until its own
         time-out (its parser waits for the start of the next picture): it is no sign of life.
@@ -275,6 +278,8 @@ class SourceThread:
         where, read_timeout_s = redact(self._options.url), self._options.read_timeout_s
         if silence_s >= read_timeout_s:
             raise SourceTimeout(f"{where}: nothing came for {silence_s:.1f} s")
+        if not wanted:
+            self._frame_at = now
         if self._options.decode == "keyframes":
             return
         first = self._run is None or self._run.started is None

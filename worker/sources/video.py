@@ -24,6 +24,8 @@ from worker.sources.pictures import VideoPictures
 from worker.sources.report import SourceReport
 
 _ENDS_EARLY_S = 1.0
+_NO_TIMESTAMPS = 0x80
+"""FFmpeg's AVFMT_NOTIMESTAMPS: the format has no times (MJPEG over HTTP, raw H.264); 25 frames a second are made up."""
 
 
 class Video:
@@ -46,7 +48,8 @@ class Video:
         self._clock = CameraClock()
         self._pictures = VideoPictures(options.shapes, options.keep_picture, options.region)
         paced_by_camera = is_live(options.url) and not self.has_end and not self.comes_in_bursts
-        self._backlog = Backlog(partial(report.behind, options.stream)) if paced_by_camera else None
+        self._timed = not (paced_by_camera and int(self._container.format.flags) & _NO_TIMESTAMPS)
+        self._backlog = Backlog(partial(report.behind, options.stream)) if paced_by_camera and self._timed else None
         # Where only the length of the whole is announced (Matroska), any track may be the one that reaches it.
         self._whole = self.has_end and not self._track.frames and self._container.format.name != "mpegts"
         sound = tuple(self._container.streams.audio) if self._whole else ()
@@ -77,8 +80,8 @@ class Video:
         by_web = self._options.url.lower().startswith("http")
         return by_web and (self.has_end or self._container.format.name in ("hls", "dash"))
 
-    def frames(self, beat: Callable[[], None] | None = None) -> Iterator[Decoded]:
-        """Decode to the end. `beat` is called for each packet of the track.
+    def frames(self, beat: Callable[[bool], None] | None = None) -> Iterator[Decoded]:
+        """Decode to the end. `beat` is called for each packet of the track, with whether it will be decoded.
 
         Raises:
             SourceTimeout, SourceUnreachable: a camera went silent or away.
@@ -86,9 +89,10 @@ class Video:
         """
         decoded = 0
         for packet in self._demuxed():
+            wanted = self._wanted(packet)
             if beat is not None:
-                beat()
-            if not self._wanted(packet):
+                beat(wanted)
+            if not wanted:
                 continue
             for item in self._decode(packet):
                 decoded += 1
@@ -149,7 +153,7 @@ class Video:
         for frame in frames:
             if frame.is_corrupt:
                 self._damage()
-            pts_s = frame.time
+            pts_s = frame.time if self._timed else None
             render = partial(self._pictures.render, frame, self._pixel_aspect())
             yield Decoded(pts_s, spent, self._pending_damage, self._clock.at(pts_s), render)
             self._pending_damage = False

@@ -28,6 +28,14 @@ def test_a_camera_without_usable_media_time_goes_by_arrival(pts: list[float | No
     assert found == [(0.0, True), (0.2, True), (0.5, True)]
 
 
+@pytest.mark.parametrize(("rate", "least", "most"), [(0.2, 55.0, 60.0), (0.9, 55.0, 60.0), (1.5, 60.0, 62.0)])
+def test_a_camera_whose_media_time_runs_slow_or_fast_stays_near_the_arrival(
+    rate: float, least: float, most: float
+) -> None:
+    now, _ = times([(i / 10 * rate, 100.0 + i / 10) for i in range(601)], "arrival")[-1]
+    assert least <= now <= most
+
+
 def test_a_real_pause_of_a_camera_counts() -> None:
     assert times([(0.0, 10.0), (6.0, 16.0)], "rtcp") == [(0.0, True), (6.0, True)]
 

@@ -66,6 +66,34 @@ def test_a_shift_that_does_not_go_away_costs_seconds_and_no_more() -> None:
     assert wanted == [*range(110), 125, 150, 175, 200, 225, *range(250, 510)]
 
 
+def test_a_clock_that_runs_a_tenth_slow_is_believed_the_second_time() -> None:
+    wanted, told = decoded([0.1 + i / FPS * 0.1 for i in range(600 * FPS)])
+    assert len(told) == 2
+    assert wanted[-500 * FPS :] == list(range(100 * FPS, 600 * FPS))
+
+
+def test_two_pauses_of_a_camera_do_not_hide_a_backlog() -> None:
+    pauses = [0.1] * 1000 + [3.1] * 3000 + [6.1] * 3000
+    _, told = decoded(pauses + [6.1 + i / 50 for i in range(200)])
+    assert told == pytest.approx([3.0, 3.0, 2.0], abs=0.2)
+
+
+def late_by(seconds: float, gop_s: float) -> int:
+    """How many of the packets are not decoded of a camera of `gop_s` that is once read late by `seconds`."""
+    backlog = Backlog(lambda _: None)
+    gop, refused = round(gop_s * FPS), 0
+    for i in range(6 * gop):
+        late = max(0.0, seconds - (i - 2.5 * gop) / FPS * 20) if i >= 2.5 * gop else 0.0
+        refused += not backlog.wants(i / FPS, 1000.0 + i / FPS + late, i % gop == 0)
+    return refused
+
+
+def test_being_late_by_less_than_a_key_frame_is_away_skips_nothing() -> None:
+    assert late_by(2.5, gop_s=20.0) == 0
+    assert late_by(2.5, gop_s=1.0) > 0
+    assert late_by(25.0, gop_s=20.0) > 0
+
+
 def test_packets_without_time_share_the_fate_of_their_neighbours() -> None:
     backlog = Backlog(lambda _: None)
     assert backlog.wants(None, 0.0, False)
