@@ -26,7 +26,7 @@ _FINAL = frozenset({State.ENDED, State.FAILED, State.STOPPED})
 
 @dataclass(slots=True)
 class _Stream:
-    """One stream's furniture. `dropped`: records that its queue had given up when last looked at."""
+    """One stream's furniture. `dropped`: frame records that its queue had given up when last looked at."""
 
     settings: StreamSettings
     mailbox: Mailbox
@@ -131,7 +131,7 @@ class Streams:
         return not streams or any(stream.queue.records < self._queue_records for stream in streams)
 
     def count_dropped(self) -> None:
-        """Tell the metrics of records that queues gave up."""
+        """Tell the metrics of frames whose records queues gave up."""
         for name, stream in self._streams.items():
             dropped = stream.queue.dropped
             if dropped > stream.dropped:

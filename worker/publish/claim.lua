@@ -1,11 +1,11 @@
 -- Makes a process the one writer of a stream (design 12.2, 12.3).
 -- KEYS: events, state
 -- ARGV: writer, worker's name, milliseconds after which another worker's silence frees the stream
--- Answers {'OK', epoch, stored seq, run that was left open or '', its worker, ms of its last sign of life or 0}
+-- Answers {'OK', epoch, stored seq, run that was left open or '', its worker, ms of its last sign of life or 0, its writer or ''}
 --       | {'REFUSED', owner's name, ms since its last sign of life}
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'worker', 'beat', 'run')
+local state = redis.call('HMGET', KEYS[2], 'seq', 'epoch', 'worker', 'beat', 'run', 'writer')
 local owner = state[3] or ''
 local beat = tonumber(state[4] or '') or 0
 local age = now_ms - beat
@@ -33,4 +33,4 @@ run = run or ''
 local epoch = math.max((tonumber(state[2] or '') or 0) + 1, now_ms)
 redis.call('HSET', KEYS[2], 'seq', string.format('%.0f', stored), 'writer', ARGV[1],
   'epoch', string.format('%.0f', epoch), 'run', run, 'worker', ARGV[2], 'beat', string.format('%.0f', now_ms))
-return {'OK', epoch, stored, run, owner, beat}
+return {'OK', epoch, stored, run, owner, beat, state[6] or ''}

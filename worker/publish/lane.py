@@ -26,6 +26,7 @@ from worker.publish.scripts import Call, Claimed, Failure, Fenced, Lost, Numbere
 
 STALE_AFTER = 15.0  # seconds of silence after which another worker may take a stream (design 12.3)
 _BEAT_EVERY = 4.0  # seconds; at most 5 are promised
+_ANNOUNCE_EVERY = 60.0  # seconds; the set of streams may be lost alone, in a cluster it lies on another node
 _CLAIM_AGAIN = 0.5  # seconds added to the rest of the owner's time, and the least between two claims
 _MAX_OWED = 100
 _HISTORY_STEP = 1.0  # seconds
@@ -74,6 +75,7 @@ class Lane:
         self._state = _State.CLAIMING
         self._closing = False
         self._due = 0.0  # monotonic seconds of the next claim or sign of life
+        self._announce_at = 0.0
         self._epoch = 0
         self._high = 0
         self._acked = 0
@@ -199,7 +201,8 @@ class Lane:
         if not records and not question and now < self._due:
             return []
         self._beside = [*self._owed]
-        if not records and not self._owed:
+        if (not records or now >= self._announce_at) and not self._owed:
+            self._announce_at = now + _ANNOUNCE_EVERY
             self._beside.append(scripts.announce_call(self.stream))
         self._beside += [scripts.status_call(record) for record in records if record[1].startswith("emotion.status.")]
         return [self._append(records), *self._beside, *question]
@@ -222,6 +225,7 @@ class Lane:
         first = self._epoch == 0
         self._epoch = answer.epoch
         self._owed.append(scripts.announce_call(self.stream))
+        self._announce_at = now + _ANNOUNCE_EVERY
         self._state = _State.HELD
         self._due = now  # announce it at once, quiet or not
         if first:
@@ -232,7 +236,8 @@ class Lane:
             self._lose(answer.seq)
         else:
             self._lost = None
-            if answer.seq > self._high + len(self._batch):
+            other = answer.writer not in ("", self._settings.identity.writer)
+            if answer.seq > self._high + (0 if other else len(self._batch)):
                 self._high = answer.seq  # another writer came between: number on from there
             self._acked = self._high
         self._reports.stream_claimed(self.stream, answer.epoch, answer.seq)

@@ -103,11 +103,14 @@ class PublishQueue:
         self._wake = wake
 
     def reserve(self) -> bool:
-        """Take a credit for one frame record. False where a `wait` queue has no free place (or is held, or closed)."""
+        """Take a credit for one frame record. False where a `wait` queue has no free place, or is held.
+
+        A closed one gives any number, so that nobody waits for what it would drop.
+        """
         if self.policy == "keep_latest":
             return True
         with self._lock:
-            if self._closed or self._held or self._places_taken() >= self.capacity:
+            if not self._closed and (self._held or self._places_taken() >= self.capacity):
                 return False
             self._reserved += 1
             return True
@@ -124,7 +127,7 @@ class PublishQueue:
     def put(self, draft: Draft) -> None:
         """Append a record. A frame record uses a credit (`wait`) or may push out the oldest one (`keep_latest`).
 
-        On a closed queue the record is counted in `dropped` and forgotten.
+        On a closed queue a frame record is counted in `dropped`, and every record forgotten.
         """
         with self._lock:
             if draft.droppable and self.policy == "wait":
@@ -132,7 +135,7 @@ class PublishQueue:
                     raise RuntimeError(f"stream {self.stream}: a frame record came without a credit")
                 self._reserved -= 1
             if self._closed:
-                self._dropped += 1
+                self._dropped += draft.droppable
                 return
             if draft.droppable:
                 if self._places_taken() >= self.capacity:
@@ -178,7 +181,7 @@ class PublishQueue:
         """Nothing leaves any more (the stream is taken or refused): forget what waits, refuse what comes."""
         with self._lock:
             self._closed = True
-            self._dropped += len(self._waiting) + len(self._flight)
+            self._dropped += self._frames_waiting + self._frames_in_flight
             self._waiting.clear()
             self._flight = ()
             self._frames_waiting = self._frames_in_flight = 0
@@ -204,7 +207,7 @@ class PublishQueue:
 
     @property
     def dropped(self) -> int:
-        """Records (not frames) that will never arrive: pushed out by newer ones, or refused by a closed queue."""
+        """Frame records that will never arrive: pushed out by newer ones, or refused by a closed queue."""
         with self._lock:
             return self._dropped
 
@@ -237,7 +240,6 @@ class PublishQueue:
         hole = _hole_of(entries[0])
         for entry in entries[1:]:
             hole.absorb(_hole_of(entry))
-        self._dropped += sum(isinstance(entry, Draft) for entry in entries)
         self._waiting[start] = hole
         for _ in range(count - 1):
             del self._waiting[start + 1]

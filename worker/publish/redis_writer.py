@@ -82,7 +82,7 @@ class PublisherThread:
         self._thread.join(timeout)
         if self._thread.is_alive():
             # It stands in a call, so its lanes stand still; what that call carries may or may not have arrived.
-            self.unsent = self._left | {lane.stream: left for lane in self._lanes if (left := lane.unsent()).records}
+            self._count_unsent()
             return False
         return True
 
@@ -187,7 +187,7 @@ class PublisherThread:
     def _forget_gone(self) -> None:
         for lane in [lane for lane in self._lanes if lane.gone]:
             self._lanes.remove(lane)
-            self._count(lane)
+            _add(self._left, lane.stream, lane.unsent())
 
     def _part(self) -> None:
         """What could not leave is counted; its streams are free for others at once."""
@@ -200,12 +200,16 @@ class PublisherThread:
                 self._reports.publish_error(failure.kind, failure.error)
 
     def _count_unsent(self) -> None:
+        """Of lanes that have left, of those that are here, and of queues that waited for their turn."""
+        unsent = dict(self._left)
         for lane in self._lanes:
-            self._count(lane)
-        self.unsent = dict(self._left)
+            _add(unsent, lane.stream, lane.unsent())
+        for queue in self._coming:
+            _add(unsent, queue.stream, Unsent(queue.records, queue.frames))
+        self.unsent = unsent
 
-    def _count(self, lane: Lane) -> None:
-        left = lane.unsent()
-        if left.records:
-            before = self._left.get(lane.stream, Unsent(0, 0))
-            self._left[lane.stream] = Unsent(before.records + left.records, before.frames + left.frames)
+
+def _add(unsent: dict[str, Unsent], stream: str, more: Unsent) -> None:
+    if more.records:
+        before = unsent.get(stream, Unsent(0, 0))
+        unsent[stream] = Unsent(before.records + more.records, before.frames + more.frames)

@@ -88,13 +88,17 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The stream is ours by `epoch`. `open_run` was not ended cleanly by `worker`, last alive at `beat` (Unix s)."""
+    """The stream is ours by `epoch`. `open_run` was not ended cleanly by `worker`, last alive at `beat` (Unix s).
+
+    `writer` is who had it before, "" where that is not known.
+    """
 
     epoch: int
     seq: int
     open_run: str
     worker: str
     beat: float
+    writer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,8 @@ def claim_answer(reply: Any) -> Claimed | Refused:
     """The meaning of `claim.lua`'s answer."""
     if reply[0] == b"REFUSED":
         return Refused(reply[1].decode(), int(reply[2]) / 1000)
-    return Claimed(int(reply[1]), int(reply[2]), reply[3].decode(), reply[4].decode(), int(reply[5]) / 1000)
+    open_run, worker, writer = (reply[i].decode() for i in (3, 4, 6))
+    return Claimed(int(reply[1]), int(reply[2]), open_run, worker, int(reply[5]) / 1000, writer)
 
 
 def release_call(stream: str, writer: str, epoch: int, *, clean: bool) -> Call:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from worker.errors import SourceDenied, SourceTimeout, SourceUnreachable, SourceUnreadable, WorkerError
 from worker.frame import GapCause, State
 
 
@@ -51,3 +52,15 @@ class SourceReport:
 
 RESTART_CAUSES = ("unreachable", "timeout", "denied", "unreadable", "source_down", "stall", "stuck", "fault")
 """Why a source is opened again (closed set, for metrics)."""
+
+_CAUSES: tuple[tuple[type[WorkerError], str], ...] = (
+    (SourceDenied, "denied"),
+    (SourceTimeout, "timeout"),
+    (SourceUnreadable, "unreadable"),
+    (SourceUnreachable, "unreachable"),
+)
+
+
+def restart_cause(error: Exception) -> str:
+    """The restart's cause, one of RESTART_CAUSES."""
+    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "fault")

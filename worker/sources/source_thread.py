@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 
 from worker.clock import Clock
-from worker.errors import SettingsError, SourceDenied, SourceTimeout, SourceUnreachable, SourceUnreadable, WorkerError
+from worker.errors import SettingsError, SourceTimeout, SourceUnreachable, SourceUnreadable, WorkerError
 from worker.frame import State
 from worker.redact import redact
 from worker.sources.backoff import Backoff
@@ -18,7 +18,7 @@ from worker.sources.file_frames import run_id
 from worker.sources.options import SourceOptions, is_pictures, is_webcam
 from worker.sources.pacer import Pacer
 from worker.sources.photos import photos
-from worker.sources.report import SourceReport
+from worker.sources.report import SourceReport, restart_cause
 from worker.sources.run import Run
 from worker.sources.teller import Sink, Teller
 from worker.sources.video import Video
@@ -184,7 +184,7 @@ class SourceThread:
         elif not self._options.live or isinstance(error, SettingsError):
             self._teller.change(State.FAILED, reason, closes_run=True)
         else:
-            return self._lose(reason, _cause(error))
+            return self._lose(reason, restart_cause(error))
         return None
 
     def _lose(self, reason: str, cause: str) -> float:
@@ -210,9 +210,10 @@ class SourceThread:
         with self._floor(generation):
             self._run = run
             self._teller.opens(run)
+        pacer = Pacer()
         while not self._stopping.is_set():
             before = run.decoded
-            with closing(self._items(generation)) as items:
+            with closing(self._items(generation, pacer)) as items:
                 for item in items:
                     self._take(generation, run, item)
                     if self._stopping.is_set():
@@ -225,17 +226,23 @@ class SourceThread:
 
     def _take(self, generation: int, run: Run, item: Decoded) -> None:
         """Hand a frame over; where the sink makes it wait, nobody else is kept waiting, and no silence is told."""
-        limit_s = self._limit_s
+        with self._pause(generation):
+            self._sink.wait_for_room()
         with self._floor(generation):
-            self._limit_s = None
-        self._sink.wait_for_room()
-        with self._floor(generation):
-            self._limit_s = limit_s
-            self._beat = self._frame_at = self._clock.monotonic()
             gap, frame = run.take(item)
             self._teller.frame(run, gap, frame)
 
-    def _items(self, generation: int) -> Generator[Decoded, None, None]:
+    @contextmanager
+    def _pause(self, generation: int) -> Iterator[None]:
+        """Time that we take ourselves: neither is the source silent, nor does the library not return."""
+        with self._floor(generation):
+            limit_s, self._limit_s = self._limit_s, None
+        yield
+        with self._floor(generation):
+            self._limit_s = limit_s
+            self._beat = self._frame_at = self._clock.monotonic()
+
+    def _items(self, generation: int, pacer: Pacer) -> Generator[Decoded, None, None]:
         """The decoded frames of one opening."""
         if is_pictures(self._options.url):
             yield from photos(self._options, self._report)
@@ -244,10 +251,12 @@ class SourceThread:
         kind = Webcam if is_webcam(self._options.url) else Video
         with kind(self._options, self._report) as video:
             self._waits(generation, self._options.read_timeout_s)
-            bursts = self._options.live and video.comes_in_bursts
-            pacer = Pacer() if self._options.realtime or bursts else None
+            paced = self._options.realtime or (self._options.live and video.comes_in_bursts)
             for item in video.frames(partial(self._packet, generation)):
-                if pacer and self._clock.wait(self._stopping, pacer.wait_s(item.pts_s, self._clock.monotonic())):
+                if paced:
+                    with self._pause(generation):
+                        self._clock.wait(self._stopping, pacer.wait_s(item.pts_s, self._clock.monotonic()))
+                if self._stopping.is_set():
                     return
                 yield item
             if self._options.live and not video.has_end:
@@ -286,16 +295,3 @@ class SourceThread:
         limit_s = read_timeout_s * (_FIRST_FRAME_TIMEOUTS if first else 1.0)
         if now - self._frame_at > limit_s:
             raise SourceTimeout(f"{where}: packets arrive, but no picture came of them for {limit_s:.0f} s")
-
-
-_CAUSES: tuple[tuple[type[WorkerError], str], ...] = (
-    (SourceDenied, "denied"),
-    (SourceTimeout, "timeout"),
-    (SourceUnreadable, "unreadable"),
-    (SourceUnreachable, "unreachable"),
-)
-
-
-def _cause(error: Exception) -> str:
-    """The restart's cause, one of RESTART_CAUSES."""
-    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), "fault")

@@ -418,3 +418,16 @@ def test_a_stream_that_is_changed_again_and_again_while_redis_is_away_loses_noth
     records = stored(client, "a")
     assert_in_order(records)
     assert indices(records) == list(range(12))
+
+
+def test_what_waits_for_its_forerunner_is_told_as_unsent() -> None:
+    with Proxy(free_port()) as proxy:
+        rig = Rig(proxy.url)
+        rig.publisher.start()
+        leaving = rig.queue("a")
+        put_frames(leaving, range(2))
+        wait_for(lambda: bool(rig.reports.errors), "the first failure")
+        rig.publisher.remove(leaving)
+        put_frames(rig.queue("a"), range(2, 7))
+        rig.stop(0.1)
+        assert rig.publisher.unsent["a"].records == 7

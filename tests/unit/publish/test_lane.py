@@ -33,9 +33,9 @@ class Talk:
     def tell(self, *reply: Any) -> None:
         self.lane.answer([list(reply) if len(reply) > 1 else reply[0], None], self.now)
 
-    def claim(self, epoch: int = 5, seq: int = 0, run: bytes = b"") -> None:
+    def claim(self, epoch: int = 5, seq: int = 0, run: bytes = b"", writer: bytes = b"") -> None:
         assert script(self.ask()) == CLAIM.sha
-        self.tell(b"OK", epoch, seq, run, b"edge-1", 0)
+        self.tell(b"OK", epoch, seq, run, b"edge-1", 0, writer)
 
     def claim_and_announce(self) -> None:
         """Ours, and known to all."""
@@ -182,6 +182,33 @@ def test_numbers_go_on_behind_another_writer_that_came_between() -> None:
     talk.tell(b"LOST", 0, b"absent")
     talk.claim(epoch=9, seq=40)
     assert numbers(talk.ask()) == [41]
+
+
+@pytest.mark.parametrize(
+    ("writer", "first"), [(b"another", 3), (SETTINGS.identity.writer.encode(), 1)], ids=["another's", "our own"]
+)
+def test_records_of_another_writer_are_not_taken_for_the_batch_in_flight(writer: bytes, first: int) -> None:
+    """A failover forgot our claim; before it was made again the number rose to 2, and 3 records were in flight."""
+    talk = Talk()
+    talk.claim()
+    talk.frames(0, 1, 2)
+    talk.ask()
+    talk.tell(b"FENCED", 4, b"edge-1")
+    talk.claim(epoch=9, seq=2, writer=writer)
+    assert numbers(talk.ask())[0] == first
+
+
+def test_a_busy_stream_is_announced_once_a_minute() -> None:
+    talk = Talk()
+    talk.claim_and_announce()
+    announced = []
+    for second in range(1, 131):
+        talk.now = 100.0 + second
+        talk.frames(second)
+        calls = talk.ask()
+        announced += [second for call in calls if call.words[0] == "SADD"]
+        talk.lane.answer([[b"OK", 1 + second], *[1] * (len(calls) - 1)], talk.now)
+    assert announced == [60, 120]
 
 
 def test_a_claim_that_a_failover_forgot_is_made_again() -> None:

@@ -164,10 +164,12 @@ def test_a_closed_queue_refuses_and_counts() -> None:
         if index:
             queue.put(frame_draft("a", index))
     queue.close()
-    assert not queue.reserve()
-    queue.put(frame_draft("a", 3))
+    for index in range(3, 13):  # more than there are places: nobody waits for what would be dropped
+        assert queue.reserve()
+        queue.put(frame_draft("a", index))
+    queue.put(status_draft("a", "stopped"))
     assert queue.records == 0
-    assert queue.dropped == 3
+    assert queue.dropped == 12, "frames, not statuses"
     assert queue.take(5) == ()
 
 

@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,40 @@ def test_realtime_keeps_the_pace_of_the_file(clip: Path) -> None:
     source.start()
     seen.until(finished(source))
     assert seen.frames[-1].arrived - seen.frames[0].arrived == pytest.approx(29 * 0.04, abs=0.15)
+
+
+def test_a_loop_of_one_picture_keeps_its_pace(tmp_path: Path) -> None:
+    seen = Recording()
+    source = reading(seen, write_video(tmp_path / "one.mp4", 1), loop=True, realtime=True)
+    source.start()
+    time.sleep(1.0)
+    assert source.stop()
+    assert 5 <= len(seen.frames) <= 30
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_paced_film_whose_pictures_are_far_apart_is_not_called_silent(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lapse(Library):
+        has_end = True
+        comes_in_bursts = True
+
+        def frames(self, beat: Callable[[], None]) -> Iterator[Decoded]:
+            for i, item in enumerate(itertools.islice(source_thread_video(self.clip), 3)):
+                beat()
+                yield replace(item, pts_s=i * 1.5)
+
+    library = Lapse(clip)
+    monkeypatch.setattr(source_thread, "Video", library)
+    seen = Recording()
+    source = reading(seen, clip, live=True, read_timeout_s=0.3)
+    source.start()
+    watchdog = watched(source)
+    seen.until(finished(source))
+    assert watchdog.stop(1)
+    assert source.stop()
+    assert seen.states == [State.CONNECTING, State.LIVE, State.ENDED]
 
 
 def test_a_realtime_file_stops_at_once(tmp_path: Path) -> None:
