@@ -21,10 +21,10 @@ def check(settings: Settings) -> None:
     """
     from worker.assembly.window import access_of
     from worker.models.bundle import check_pair, load_bundle
-    from worker.sources.options import SourceOptions, check_scheme
+    from worker.sources.options import SourceOptions, check_source
 
     for stream in settings.own_streams:
-        check_scheme(SourceOptions(stream=stream.id, url=stream.address, live=stream.live))
+        check_source(SourceOptions(stream=stream.id, url=stream.address, live=stream.live))
     if settings.web.enabled:
         access_of(settings.web)
     check_pair(load_bundle(settings.models.detector, "detector"), load_bundle(settings.models.classifier, "classifier"))

@@ -39,8 +39,10 @@ class JsonlFile:
             whole: write beside it and rename at the end (offline analysis), or append (a service).
 
         Raises:
-            OutputError: the file cannot be made there.
+            OutputError: the file cannot be made there, or what is there is no file of records.
         """
+        if _first_byte(path) not in (b"", b"{"):
+            raise OutputError(f"cannot write {path}: what is there holds no records: choose another name")
         self._path = path
         self._whole = whole and (path.is_file() or not path.exists())
         self._written_to = path.with_name(f".{path.name}.{os.getpid()}.part") if self._whole else path
@@ -51,6 +53,8 @@ class JsonlFile:
         except OSError as error:
             raise output_error(str(path), error) from error
         self.epoch = int(clock.wall() * 1000) if size else 1
+        if size and not whole and _last_byte(path) not in (b"", b"\n"):
+            self.write(b"\n")  # a full disk or a power cut: no record stands behind half of another
 
     def write(self, lines: bytes) -> None:
         """Append whole lines. Raises OutputError."""
@@ -81,3 +85,23 @@ class JsonlFile:
         finally:
             if self._whole:
                 self._written_to.unlink(missing_ok=True)
+
+
+def _first_byte(path: Path) -> bytes:
+    return _byte(path, 0, os.SEEK_SET)
+
+
+def _last_byte(path: Path) -> bytes:
+    return _byte(path, -1, os.SEEK_END)
+
+
+def _byte(path: Path, at: int, whence: int) -> bytes:
+    """A byte of a file; none of an empty one, of a pipe or device, and of what may not be read."""
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return b""
+        with path.open("rb") as file:
+            file.seek(at, whence)
+            return file.read(1)
+    except OSError:
+        return b""  # that it cannot be written is told when it is opened for that

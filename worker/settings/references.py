@@ -1,14 +1,22 @@
-"""`${NAME}` in an address is a variable of the environment: no password stands in a file or a list of processes."""
+"""`${NAME}` in an address is a variable of the environment: no password stands in a file or a list of processes.
+
+A password or user name may hold characters that would end that part of the address: such a value is written as an
+address wants it (`/` as `%2F`), so that the variable can hold the password as it is. One that is written so already
+holds none of them, and stays as it is.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from worker.errors import SettingsError
 from worker.redact import redact
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_CREDENTIALS = re.compile(r"://[^/?#]*@")
+_ENDS_CREDENTIALS = re.compile(r"[/?#@\s]")
 
 
 def unset(address: str, environ: Mapping[str, str]) -> list[str]:
@@ -24,4 +32,12 @@ def fill(address: str, environ: Mapping[str, str]) -> str:
     """
     if missing := unset(address, environ):
         raise SettingsError(f"{redact(address)}: variable {', '.join(missing)} is not set")
-    return _REFERENCE.sub(lambda found: environ[found[1]], address)
+    credentials = _CREDENTIALS.search(address)
+    end = credentials.end() if credentials else 0
+    begin = credentials.start() if credentials else 0
+
+    def value(found: re.Match[str]) -> str:
+        text = environ[found[1]]
+        return quote(text, safe="") if begin <= found.start() < end and _ENDS_CREDENTIALS.search(text) else text
+
+    return _REFERENCE.sub(value, address)

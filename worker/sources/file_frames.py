@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from worker.clock import SystemClock, ulid, ulid_of
 from worker.frame import Frame, Gap
 from worker.sources.decoded import Decoded
-from worker.sources.options import SourceOptions, check_scheme, is_pictures, local_path
+from worker.sources.options import SourceOptions, check_source, is_pictures, local_path
 from worker.sources.photos import photo_paths, photos
 from worker.sources.report import SourceReport
 from worker.sources.run import Run
@@ -40,7 +40,7 @@ def frames_and_gaps_of(options: SourceOptions, report: SourceReport | None = Non
 
 def decoded_of(options: SourceOptions, report: SourceReport) -> Iterator[Decoded]:
     """The decoded frames of one pass over a file, photo or folder."""
-    check_scheme(options)
+    check_source(options)
     if is_pictures(options.url):
         yield from photos(options, report)
         return

@@ -12,7 +12,7 @@ from av.container import InputContainer
 
 from worker.errors import SettingsError, SourceDenied, SourceError, SourceTimeout, SourceUnreachable, SourceUnreadable
 from worker.redact import redact
-from worker.sources.options import SourceOptions, check_scheme, exists, local_path
+from worker.sources.options import SourceOptions, check_source, exists, local_path
 
 _RTSP_PROTOCOLS = "rtsp,rtp,srtp,udp,tcp,tls"
 _HTTP_PROTOCOLS = "http,https,tcp,tls,crypto"
@@ -50,7 +50,7 @@ def open_container(options: SourceOptions) -> InputContainer:
         SettingsError: this kind of source does not exist or is not allowed, or its certificate cannot be checked.
         SourceUnreachable, SourceTimeout, SourceDenied, SourceUnreadable: with one clear line, secrets masked.
     """
-    scheme = check_scheme(options)
+    scheme = check_source(options)
     if scheme == "file":
         return _open_file(options)
     if scheme == "webcam":
@@ -58,7 +58,7 @@ def open_container(options: SourceOptions) -> InputContainer:
     started = time.monotonic()
     try:
         container = av.open(
-            options.url,
+            scheme + options.url[len(scheme) :],  # FFmpeg knows schemes in lower case alone
             options=_network_options(options, scheme),
             metadata_errors="replace",
             timeout=(options.open_timeout_s, None if scheme.startswith("rtsp") else options.read_timeout_s),

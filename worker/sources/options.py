@@ -20,6 +20,7 @@ WEBCAMS = ("webcam:", "/dev/video", "/dev/v4l/")
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 _WEBCAM = re.compile(r"webcam:\d{1,3}|/dev/video\d{1,3}|/dev/v4l/by-(id|path)/[^/]+", re.IGNORECASE)
+_PLACE = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*)(?::(\d{0,9}))?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
@@ -112,11 +113,11 @@ def exists(path: Path) -> bool:
         return False
 
 
-def check_scheme(options: SourceOptions) -> str:
+def check_source(options: SourceOptions) -> str:
     """The scheme of the stream's URL.
 
     Raises:
-        SettingsError: no source of that kind exists, or this stream may not use it.
+        SettingsError: no source of that kind exists, this stream may not use it, or the address is malformed.
     """
     scheme = scheme_of(options.url)
     if scheme in ("v4l2", "video4linux2") or (scheme == "webcam" and not _WEBCAM.fullmatch(options.url)):
@@ -126,4 +127,22 @@ def check_scheme(options: SourceOptions) -> str:
     if options.allowed_schemes is not None and scheme not in options.allowed_schemes:
         allowed = ", ".join(options.allowed_schemes)
         raise SettingsError(f"{options.stream}: '{scheme}:' is not allowed here; use {allowed}")
+    if scheme not in ("file", "webcam"):
+        _check_host(options, scheme)
     return scheme
+
+
+def _check_host(options: SourceOptions, scheme: str) -> None:
+    """Raise SettingsError unless a host, and perhaps a port, stands where it belongs. No message shows the address."""
+    rest = options.url[len(scheme) + 1 :].removeprefix("//")
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    found = _PLACE.fullmatch(place)
+    if found is None and "@" in rest[len(place) :]:
+        raise SettingsError(
+            f"{options.stream}: a user name or password in an address cannot hold '/', '?' or '#': write %2F, %3F, %23 "
+            "(or put it into a variable, ${NAME}, as it is)"
+        )
+    if found is None or not 0 < int(found[2] or 1) < 65536:
+        raise SettingsError(f"{options.stream}: the address has no valid port: after the host, ':' and 1 to 65535")
+    if not found[1] and scheme not in ("udp", "rtp"):
+        raise SettingsError(f"{options.stream}: the address names no host: {scheme}://HOST/PATH")

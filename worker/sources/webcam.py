@@ -18,7 +18,7 @@ import numpy as np
 from worker.errors import SettingsError, SourceTimeout, SourceUnreachable
 from worker.frame import Pixels
 from worker.sources.decoded import Decoded
-from worker.sources.options import SourceOptions, check_scheme
+from worker.sources.options import SourceOptions, check_source
 from worker.sources.pictures import picture_pictures
 from worker.sources.report import SourceReport
 
@@ -117,8 +117,8 @@ class Webcam:
         report: SourceReport,
         opened: Callable[[SourceOptions], Device] = opened_device,
     ) -> None:
-        """Open it; errors as `opened` and `check_scheme`."""
-        check_scheme(options)
+        """Open it; errors as `opened` and `check_source`."""
+        check_source(options)
         self._options = options
         self._report = report
         self._device = opened(options)

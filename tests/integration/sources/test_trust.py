@@ -19,7 +19,7 @@ from worker.assembly.door import running_options, source_options
 from worker.errors import SettingsError, SourceUnreachable
 from worker.settings import Settings, StreamSettings
 from worker.sources.opening import open_container
-from worker.sources.options import check_scheme
+from worker.sources.options import check_source
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -164,6 +164,6 @@ def test_schemes_that_only_the_settings_file_may_use(url: str) -> None:
     stream = StreamSettings.model_validate({"id": "a", "url": url})
     own = Settings.model_validate({"streams": [{"id": "a", "url": url}]})
     other = Settings.model_validate({"streams": [{"id": "a", "url": "rtsp://camera.example/1"}]})
-    check_scheme(running_options(stream, ((640, 384),), own))
+    check_source(running_options(stream, ((640, 384),), own))
     with pytest.raises(SettingsError, match="is not allowed here"):
-        check_scheme(running_options(stream, ((640, 384),), other))
+        check_source(running_options(stream, ((640, 384),), other))

@@ -85,6 +85,27 @@ def test_a_service_appends_and_never_repeats_an_id(tmp_path: Path) -> None:
     assert epochs == sorted(epochs)
 
 
+def test_a_service_goes_on_behind_half_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    publish(JsonlFile(path, CLOCK, whole=False), "a")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    publish(JsonlFile(path, CLOCK, whole=False), "a")
+    lines = path.read_bytes().splitlines()
+    assert len(lines) == 12
+    assert [i for i, line in enumerate(lines) if not line.endswith(b"}")] == [5]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_no_file_of_records_is_left_alone(tmp_path: Path, whole: bool) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"\0\0\0\x20ftypisom")
+    with pytest.raises(OutputError, match=r"clip\.mp4: what is there holds no records: choose another name"):
+        JsonlFile(path, CLOCK, whole=whole)
+    assert path.read_bytes() == b"\0\0\0\x20ftypisom"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)

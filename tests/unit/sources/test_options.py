@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from worker.errors import SettingsError, SourceUnreachable
 from worker.settings import StreamSettings
 from worker.sources.file_frames import frames_of
-from worker.sources.options import SourceOptions, check_scheme, is_live, is_pictures, local_path, scheme_of
+from worker.sources.options import SourceOptions, check_source, is_live, is_pictures, local_path, scheme_of
 
 
 @pytest.mark.parametrize(
@@ -66,13 +67,13 @@ def test_pictures_and_folders(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["concat:a|b", "subfile:,,start,0,end,9,,:a", "async:file:a", "cache:a", "data:,x"])
 def test_roundabout_ways_to_local_files_are_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="cannot have the scheme"):
-        check_scheme(SourceOptions("s", url, live=True))
+        check_source(SourceOptions("s", url, live=True))
 
 
 @pytest.mark.parametrize("url", ["v4l2:/dev/video0", "webcam:", "webcam:front", "webcam://0", "/dev/video0/../sda"])
 def test_what_is_no_webcam_gets_one_clear_line(url: str) -> None:
     with pytest.raises(SettingsError, match="write webcam:0"):
-        check_scheme(SourceOptions("s", url, live=True))
+        check_source(SourceOptions("s", url, live=True))
 
 
 @pytest.mark.parametrize("url", ["webcam:0", "/dev/video0"])
@@ -83,7 +84,36 @@ def test_a_webcam_is_nothing_to_read_to_an_end(url: str) -> None:
 
 def test_only_allowed_schemes() -> None:
     allowed = ("rtsp", "rtsps", "http", "https")
-    assert check_scheme(SourceOptions("s", "rtsp://h/x", live=True, allowed_schemes=allowed)) == "rtsp"
+    assert check_source(SourceOptions("s", "rtsp://h/x", live=True, allowed_schemes=allowed)) == "rtsp"
     for url, scheme in (("/etc/passwd", "file"), ("webcam:0", "webcam"), ("/dev/video0", "webcam")):
         with pytest.raises(SettingsError, match=f"'{scheme}:' is not allowed here"):
-            check_scheme(SourceOptions("s", url, live=True, allowed_schemes=allowed))
+            check_source(SourceOptions("s", url, live=True, allowed_schemes=allowed))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["rtsp://h", "RTSP://u:p@h:8554/x?a=b@c", "http://[fe80::1%25eth0]:80/", "udp://@239.0.0.1:1234", "udp://:1234"]
+    + ["rtsp://u:p@ss@h/x", "https://token@h:443", "rtsp://h:/x", "rtsp://u:a%2Fb@h/x"],
+)
+def test_what_names_a_host_is_an_address(url: str) -> None:
+    check_source(SourceOptions("s", url, live=True))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("rtsp://", "names no host: rtsp://HOST/PATH"),
+        ("rtsp:///x", "names no host"),
+        ("http://u:p@:80/x", "names no host"),
+        ("rtsp://h:99999/x", "no valid port"),
+        ("rtsp://h:0/x", "no valid port"),
+        ("rtsp://h:port/x", "no valid port"),
+        ("rtsp://u:pa/ss@h/x", "cannot hold '/'"),
+        ("rtsp://u:pa#ss@h/x", "cannot hold '/'"),
+        ("rtsp://u:p/a@s?s@h/x", "cannot hold '/'"),
+    ],
+)
+def test_a_malformed_address_is_told_and_not_shown(url: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)) as told:
+        check_source(SourceOptions("s", url, live=True))
+    assert "ss@" not in str(told.value)
