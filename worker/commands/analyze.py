@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,25 +25,28 @@ from worker.commands.annotated import AnnotatedVideo, Annotator, write_picture
 from worker.commands.chosen_models import chosen_models
 from worker.commands.chosen_region import chosen_region
 from worker.commands.extras import Extras, check_differ
+from worker.commands.inputs import Input, StreamIds, inputs
 from worker.commands.summary import PhotoSummary, Summary
-from worker.errors import OutputError, SettingsError, SourceError
+from worker.errors import OutputError, SourceError
 from worker.events import schema
 from worker.frame import Frame, Pixels, Region
 from worker.publish.file_writer import JsonlFile
-from worker.redact import redact
+from worker.publish.local_writer import LineSink
+from worker.publish.stdout_writer import JsonlStdout
 from worker.sources.file_frames import run_id
-from worker.sources.options import SourceOptions, is_live, is_pictures
-from worker.sources.photos import photo_paths
+from worker.sources.options import SourceOptions, is_pictures
 
 WORKER = "analyze"
 _SHOWN = 5
-_ID_LENGTH = 64 - 1 - 8
+_STDOUT = Path("-")
 
 
 def analyze(  # noqa: PLR0913 - the signature is the command line
     clips: Annotated[list[str], typer.Argument(help="Clips, photos, or folders of photos.")],
     *,
-    out: Annotated[Path, typer.Option(help="Where the records go, one JSON object a line.")] = Path("events.jsonl"),
+    out: Annotated[
+        Path, typer.Option(help="Where the records go, one JSON object a line; `-`: standard output.")
+    ] = Path("events.jsonl"),
     video: Annotated[
         Path | None,
         typer.Option(help="Also write an annotated video (of several clips: NAME-CLIP.mp4). Photos: NAME-PHOTO.jpg."),
@@ -71,12 +74,15 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
         WorkerError: a source could not be read (what could be is in the output; where nothing could, an older output
             stays as it was), or the output could not be written.
     """
-    sources = [source for clip in clips for source in _sources(clip)]
+    sources = inputs(clips)
     models, part = chosen_models(detector, classifier, backend), chosen_region(region)
     began = None if start_time is None else start_time.replace(tzinfo=start_time.tzinfo or UTC).timestamp()
-    check_differ({"--out": out, "--video": video, "--csv": csv, "--timeline": timeline, "--report": report})
+    written = {"--out": out, "--csv": csv, "--timeline": timeline, "--report": report}
+    for place in [] if video is None else [place_of(video, source, len(sources) > 1) for source in sources]:
+        written["--video" if place == video else f"--video ({place.name})"] = place
+    check_differ(written, [source.path for source in sources])
     workshop = open_workshop(models)
-    sink = JsonlFile(out, SystemClock(), whole=True)
+    sink = JsonlStdout(sys.stdout.buffer) if out == _STDOUT else JsonlFile(out, SystemClock(), whole=True)
     with ExitStack() as unfinished:
         unfinished.callback(sink.discard)
         extras = Extras(csv, timeline, report, len(sources) > 1)
@@ -91,21 +97,13 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
         raise SourceError("\n".join(job.failures))
 
 
-def _sources(given: str) -> list[Path]:
-    """A clip or photo as it is, a folder as its photos."""
-    if is_live(given) or re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
-        raise SettingsError(f"{redact(given)} is no file: analyze reads files; give cameras to `emotion-worker run`")
-    clip = Path(given)
-    return photo_paths(given) if clip.is_dir() else [clip]
-
-
 class _Job:
     """One call of the command: reads source after source into one file."""
 
     def __init__(
         self,
         workshop: Workshop,
-        sink: JsonlFile,
+        sink: LineSink,
         video: Path | None,
         start_time: float | None,
         region: Region | None,
@@ -121,6 +119,7 @@ class _Job:
         self._console = console
         self._extras = extras
         self._annotator = Annotator()
+        self._ids = StreamIds()
         self._clips: list[Summary] = []
         self._photos: list[PhotoSummary] = []
         self._written: list[Path] = []
@@ -136,7 +135,7 @@ class _Job:
             console=console,
         )
 
-    def read_all(self, sources: Sequence[Path], out: Path) -> None:
+    def read_all(self, sources: Sequence[Input], out: Path) -> None:
         """Analyse one source after another. What cannot be read is told in `failures`.
 
         Raises:
@@ -148,18 +147,18 @@ class _Job:
         if not self.frames and out.exists():
             raise SourceError("\n".join([*self.failures, f"{out} is left as it was: no frame could be read"]))
 
-    def _read(self, clip: Path) -> None:
+    def _read(self, clip: Input) -> None:
         self._annotator = Annotator()
-        if is_pictures(str(clip)):
-            photo = PhotoSummary(clip.name)
+        if is_pictures(str(clip.path)):
+            photo = PhotoSummary(clip.shown)
             self._photos.append(photo)
-            self._extras.begin(clip.name, photo=True)
+            self._extras.begin(clip.shown, clip.mark, photo=True)
             self._follow(clip, photo.add, None)
             self._extras.end()
             return
-        summary = Summary(clip.name)
+        summary = Summary(clip.shown)
         self._clips.append(summary)
-        self._extras.begin(clip.name, photo=False)
+        self._extras.begin(clip.shown, clip.mark, photo=False)
         with ExitStack() as stack:
             video = stack.enter_context(AnnotatedVideo(self._place(clip))) if self._video else None
             self._follow(clip, summary.add, video)
@@ -168,11 +167,11 @@ class _Job:
         if video is not None and summary.frames:
             self._written.append(self._place(clip))
 
-    def _follow(self, clip: Path, add: Callable[[schema.FrameEvent], None], video: AnnotatedVideo | None) -> None:
+    def _follow(self, clip: Input, add: Callable[[schema.FrameEvent], None], video: AnnotatedVideo | None) -> None:
         """Write the records of one source, and what they say onto its pictures."""
-        bar = self.progress.add_task(clip.name, total=expected_frames(clip), fps=0.0)
+        bar = self.progress.add_task(clip.shown, total=expected_frames(clip.path), fps=0.0)
         began, frames = SystemClock().monotonic(), 0
-        for frame, record in self._analysis.records(self._options(clip), self._failed):
+        for frame, record in self._analysis.records(self._options(clip.path), self._failed):
             self._sink.write(record + b"\n")
             if frame is None:
                 continue
@@ -198,7 +197,9 @@ class _Job:
         sources: list[Summary | PhotoSummary] = [*self._clips, *self._photos]
         frames = sum(source.frames for source in sources)
         faces = sum(source.frames_with_faces for source in sources)
-        self._console.print(f"{frames} frames, {faces} of them with faces, in {out}", highlight=False)
+        where = "on standard output" if out == _STDOUT else f"in {out}"
+        counted = "1 frame" if frames == 1 else f"{frames} frames"
+        self._console.print(f"{counted}, {faces} of them with faces, {where}", highlight=False)
         for what, path in self._extras.written:
             self._console.print(f"{what}: {path}", highlight=False)
         for path in self._written[:_SHOWN]:
@@ -227,29 +228,29 @@ class _Job:
             start_time=self._start_time,
             decoder_threads=0,
         )
-        return replace(plain, stream=stream_id(clip, run_id(plain, 0.0)))
+        return replace(plain, stream=self._ids.of(clip, run_id(plain, 0.0)))
 
     def _draw(
-        self, clip: Path, frame: Frame, picture: Pixels, event: schema.FrameEvent, video: AnnotatedVideo | None
+        self, clip: Input, frame: Frame, picture: Pixels, event: schema.FrameEvent, video: AnnotatedVideo | None
     ) -> None:
         picture = picture.copy()  # a frame's pixels never change
         self._annotator.draw(picture, event, frame.letterbox)
         if video is not None:
             video.write(picture, frame.pts_s)
             return
-        path = self._place(clip).with_suffix(".jpg")
+        path = self._place(clip)
         write_picture(path, picture)
         self._written.append(path)
 
-    def _place(self, clip: Path) -> Path:
+    def _place(self, clip: Input) -> Path:
         assert self._video is not None
-        return self._video.with_name(f"{self._video.stem}-{clip.stem}.mp4") if self._extras.several else self._video
+        return place_of(self._video, clip, self._extras.several)
 
 
-def stream_id(clip: Path, run: str) -> str:
-    """A stream's id from a file's name: other characters become `_`, and eight of the run's tell equal names apart."""
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", clip.resolve().name)[:_ID_LENGTH]
-    return f"{name}-{run[-8:].lower()}"
+def place_of(video: Path, clip: Input, several: bool) -> Path:
+    """Where the annotated video of a clip goes, or the annotated copy of a photo."""
+    place = video.with_name(f"{video.stem}-{clip.mark}.mp4") if several else video
+    return place.with_suffix(".jpg") if is_pictures(str(clip.path)) else place
 
 
 def expected_frames(clip: Path) -> int | None:

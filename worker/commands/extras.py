@@ -22,7 +22,7 @@ class Extras:
 
     Attributes:
         several: there is more than one source, so files that belong to one are named after it.
-        written: what was written, and where.
+        written: what was written, and where (or why not).
     """
 
     def __init__(self, csv: Path | None, timeline: Path | None, report: Path | None, several: bool) -> None:
@@ -33,21 +33,21 @@ class Extras:
             if path is not None and not path.parent.is_dir():
                 raise OutputError(f"cannot write {path}: its folder does not exist: make it first")
         self.several = several
-        self.written: list[tuple[str, Path]] = []
+        self.written: list[tuple[str, Path | str]] = []
         self._csv_path = csv
         self._csv = None if csv is None else FacesCsv(csv)
         self._timeline = timeline
         self._report = report
         self._stories: list[Story] = []
         self._story: Story | None = None
-        self._name = ""
+        self._name = self._mark = ""
 
-    def begin(self, name: str, photo: bool) -> None:
-        """A source begins; `name`: its file's."""
+    def begin(self, name: str, mark: str, photo: bool) -> None:
+        """A source begins; `name` is what it is called, `mark` what its own files are named after."""
         if self._report is not None or self._timeline is not None:
             self._story = Story(name, photo)
             self._stories.append(self._story)
-        self._name = name
+        self._name, self._mark = name, mark
 
     def add(self, frame: Frame, event: schema.FrameEvent) -> None:
         """Take a frame with its event. Raises OutputError."""
@@ -64,13 +64,15 @@ class Extras:
         story.close()
         if self._timeline is not None and not story.photo and story.frames:
             place = self._timeline
-            path = place.with_name(f"{place.stem}-{Path(story.name).stem}.png") if self.several else place
+            path = place.with_name(f"{place.stem}-{self._mark}.png") if self.several else place
             _, data = cv2.imencode(".png", draw_timeline(story))
             _write(path, data.tobytes())
             self.written.append(("timeline", path))
 
     def finish(self, failures: Sequence[str], models: schema.Models) -> None:
         """Everything was read, or told in `failures`. Raises OutputError."""
+        if self._timeline is not None and all(story.photo for story in self._stories):
+            self.written.append(("timeline", "not drawn: photos have no time"))
         if self._csv is not None and self._csv_path is not None:
             self._csv.finish()
             self.written.append(("faces", self._csv_path))
@@ -95,8 +97,9 @@ def _write(path: Path, data: bytes) -> None:
         raise output_error(str(path), error) from error
 
 
-def check_differ(paths: Mapping[str, Path | None]) -> None:
-    """Raise OutputError if two options name the same file."""
+def check_differ(paths: Mapping[str, Path | None], inputs: Sequence[Path]) -> None:
+    """Raise OutputError if two options name the same file, or one names a file that is read."""
+    read = {path.resolve() for path in inputs}
     known: dict[Path, str] = {}
     for option, path in paths.items():
         if path is None:
@@ -104,3 +107,5 @@ def check_differ(paths: Mapping[str, Path | None]) -> None:
         other = known.setdefault(path.resolve(), option)
         if other != option:
             raise OutputError(f"{other} and {option} name the same file {path}: choose two")
+        if path.resolve() in read:
+            raise OutputError(f"{option} names {path}, which is read: choose another name")

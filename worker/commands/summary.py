@@ -58,7 +58,7 @@ class Summary:
             span = f"{track.first_s:.1f} - {track.last_s:.1f}"
             table.add_row(self._stream, f"#{number}", span, f"{track.seen_s:.1f}", told or "none was sure enough")
         fleeting = len(self._tracks) - len(lasting)
-        if not lasting:
+        if not self._tracks:
             table.add_row(self._stream, "-", "", "", "no face" if self.frames else "could not be read")
         if fleeting:
             table.add_row(self._stream, f"+{fleeting}", "", "", f"seen for less than {_FLEETING_S} s", style="dim")

@@ -27,7 +27,7 @@ NAME = "=<b>a & b</b>.mp4"
 def tell(extras: Extras, story: str = NAME) -> None:
     """Two seconds happy, one second too small, and a second track that is sad for the last second; 10 fps."""
     camera = FakeCamera(None, "clip", fps=10)
-    extras.begin(story, photo=False)
+    extras.begin(story, Path(story).stem, photo=False)
     luma = np.full((1080, 1920), 90, np.uint8)
     for number in range(30):
         first = face("happiness") if number < 20 else face(abstained="too_small")
@@ -140,4 +140,6 @@ def test_mistakes_are_found_before_the_work(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="folder"):
             Extras(*options, several=False)
     with pytest.raises(OutputError, match="same file"):
-        check_differ({"--out": tmp_path / "a", "--csv": tmp_path / "b" / ".." / "a", "--video": None})
+        check_differ({"--out": tmp_path / "a", "--csv": tmp_path / "b" / ".." / "a", "--video": None}, [])
+    with pytest.raises(OutputError, match=r"--csv names .*clip\.mp4, which is read"):
+        check_differ({"--csv": tmp_path / "b" / ".." / "clip.mp4"}, [tmp_path / "clip.mp4"])

@@ -58,10 +58,10 @@ def test_each_stream_is_numbered_from_one_in_order(tmp_path: Path) -> None:
 
 def test_a_whole_file_has_its_name_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_text("before\n")
+    path.write_text('{"before": 1}\n')
     sink = JsonlFile(path, CLOCK, whole=True)
     sink.write(b"{}\n")
-    assert path.read_text() == "before\n"
+    assert path.read_text() == '{"before": 1}\n'
     sink.finish()
     assert path.read_text() == "{}\n"
     assert list(tmp_path.iterdir()) == [path]

@@ -92,8 +92,17 @@ def test_only_allowed_schemes() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["rtsp://h", "RTSP://u:p@h:8554/x?a=b@c", "http://[fe80::1%25eth0]:80/", "udp://@239.0.0.1:1234", "udp://:1234"]
-    + ["rtsp://u:p@ss@h/x", "https://token@h:443", "rtsp://h:/x", "rtsp://u:a%2Fb@h/x"],
+    [
+        "rtsp://h",
+        "RTSP://u:p@h:8554/x?a=b@c",
+        "http://[fe80::1%25eth0]:80/",
+        "udp://@239.0.0.1:1234",
+        "udp://:1234",
+        "rtsp://u:p@ss@h/x",
+        "https://token@h:443",
+        "rtsp://h:/x",
+        "rtsp://u:a%2Fb@h/x",
+    ],
 )
 def test_what_names_a_host_is_an_address(url: str) -> None:
     check_source(SourceOptions("s", url, live=True))
