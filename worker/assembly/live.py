@@ -157,7 +157,7 @@ class LiveBoard:
             "skipped": reading.skipped,
             "skipped_lately": reading.skipped_lately,
             "gaps": reading.gaps,
-            "faces": [] if last is None else _faces(last.draft),
+            "faces": _faces(last.draft) if last is not None and standing.state is State.LIVE else [],
             "faces_age_s": None if last is None else round(max(0.0, now - last.arrived), 2),
             "history": reading.history,
             "preview": last is not None and last.picture is not None and standing.state is State.LIVE,

@@ -9,7 +9,7 @@ from worker.face import EMOTIONS
 from worker.frame import Pixels
 from worker.models.bundle import Bundle, ClassifierManifest, Crop
 from worker.models.crop import classifier_input
-from worker.models.runtime import Backend
+from worker.models.runtime import Backend, numbers
 from worker.models.warm_up import seconds_of
 
 WARM_UP_FACES = 8
@@ -39,7 +39,7 @@ class EmotionClassifier:
             return np.empty((0, len(EMOTIONS)), np.float32)
         manifest = self.bundle.manifest
         inputs = classifier_input(crops, manifest.input_size, manifest.mean, manifest.scale)
-        return softmax(self.backend.infer(inputs) / manifest.temperature)
+        return softmax(numbers(self.backend.infer(inputs)) / manifest.temperature)
 
     def warm_up(self) -> float:
         """Run once; the seconds that one face of a batch of eight takes."""

@@ -11,7 +11,7 @@ from worker.face import Box, Detection
 from worker.frame import Letterbox, Pixels
 from worker.models.boxes import decode, suppress
 from worker.models.bundle import Bundle, DetectorManifest
-from worker.models.runtime import Backend
+from worker.models.runtime import Backend, numbers
 from worker.models.warm_up import seconds_of
 
 
@@ -47,7 +47,7 @@ class FaceDetector:
         height, width = inputs.shape[1:3]
         if (width, height) not in self.shapes:
             raise BackendError(f"a batch of {width}x{height} px fits none of the detector's shapes {self.shapes}")
-        raw = self.backend.infer(inputs)
+        raw = numbers(self.backend.infer(inputs))
         faces = []
         for output, letterbox in zip(raw, letterboxes, strict=True):
             xyxy, scores = decode(output, (width, height), self.score)

@@ -7,8 +7,21 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from worker.errors import BackendError
+
 BackendName = Literal["openvino", "torch"]
 ComputePrecision = Literal["f32", "bf16", "fp16"]
+
+
+def numbers(output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A network's `output` as it is.
+
+    Raises:
+        BackendError: not all of it are numbers (fp16 can overflow; a broken device gives anything).
+    """
+    if not np.isfinite(output).all():
+        raise BackendError("the model's output holds values that are no numbers: try models.compute_precision: f32")
+    return output
 
 
 class Backend(Protocol):

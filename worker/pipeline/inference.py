@@ -19,6 +19,8 @@ from worker.pipeline.ports import Classify, Crop, Detect, Report, Study, Write
 IDLE_S = 0.25
 """The thread beats at least this often, also with nothing to do."""
 
+_GIVE_UP_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class StageTimes:
@@ -41,7 +43,11 @@ class Models:
 
 
 class Inference:
-    """Turns batches into records. Owned by one thread; holds each stream's study."""
+    """Turns batches into records. Owned by one thread; holds each stream's study.
+
+    A batch that the runtime cannot infer costs its frames. After half a minute of nothing else the error is raised:
+    the device does not come back by itself, and whoever watches the worker can start it again.
+    """
 
     def __init__(self, models: Models, write: Write, report: Report, clock: Clock) -> None:
         self._models = models
@@ -49,6 +55,7 @@ class Inference:
         self._report = report
         self._clock = clock
         self._studies: dict[str, Study] = {}
+        self._failing_since: float | None = None
 
     def add(self, stream: str, study: Study) -> None:
         """Make a stream known before its first frame."""
@@ -59,7 +66,11 @@ class Inference:
         self._studies.pop(stream, None)
 
     def process(self, batch: Batch) -> None:
-        """Tell the batch's notices, then infer its frames and put a record of each into its stream's outbox."""
+        """Tell the batch's notices, then infer its frames and put a record of each into its stream's outbox.
+
+        Raises:
+            BackendError: nothing could be inferred for half a minute.
+        """
         for lane, notice in batch.notices:
             told = self._studies[lane.stream].carry(notice) if isinstance(notice, StateChange) else notice
             lane.outbox.put(self._write(told))
@@ -92,6 +103,7 @@ class Inference:
             self._fail([(found.lane, found.frame) for found in part], error)
             return
         now = self._clock.monotonic()
+        self._failing_since = None
         if crops:
             self._report.stage("classify", now - classifying)
         for found, look in zip(part, looks, strict=True):
@@ -124,6 +136,10 @@ class Inference:
             self._studies[frame.stream].skip(frame, Skip.INFERENCE_ERROR)
             lane.outbox.cancel_reservation()
             self._report.skipped(frame.stream, Skip.INFERENCE_ERROR, 1)
+        now = self._clock.monotonic()
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        if now - self._failing_since > _GIVE_UP_S:
+            raise error
 
 
 @dataclass(frozen=True, slots=True)

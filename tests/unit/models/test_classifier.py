@@ -11,6 +11,7 @@ import pytest
 
 from tests.shared_data import shared
 from tests.unit.models.bundles import FILES, classifier_manifest, shipped_classifier, shipped_detector
+from worker.errors import BackendError
 from worker.face import EMOTIONS
 from worker.models.backends import choose_backend, open_backend
 from worker.models.bundle import write_bundle
@@ -43,6 +44,17 @@ def by_brightness(tmp_path: Path) -> EmotionClassifier:
 def classifier() -> EmotionClassifier:
     bundle = shipped_classifier()
     return EmotionClassifier(bundle, open_backend(bundle, choose_backend("openvino")))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_an_error_of_the_runtime(by_brightness: EmotionClassifier, value: float) -> None:
+    class Overflowing(Brightness):
+        def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+            return np.full((len(batch), 7), value, np.float32)
+
+    broken = EmotionClassifier(by_brightness.bundle, Overflowing())
+    with pytest.raises(BackendError, match=r"no numbers: try models\.compute_precision: f32"):
+        broken.classify(np.zeros((2, 48, 48), np.uint8))
 
 
 def test_normalisation_and_temperature_are_the_manifests(by_brightness: EmotionClassifier) -> None:

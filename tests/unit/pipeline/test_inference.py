@@ -95,6 +95,33 @@ def test_a_failed_batch_is_accounted_for_by_the_next_record_of_its_run() -> None
     assert [draft.frames for draft in outbox(lane).drafts] == [4]
 
 
+class Hours(SystemClock):
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_a_device_that_does_not_come_back_is_given_up_after_half_a_minute() -> None:
+    detect, clock = OneFaceEach(), Hours()
+    inference = Inference(Models(detect, cut, certain), write, SilentReport(), clock)
+    lane = make_lane("a", Bell())
+    inference.add("a", CountingStudy())
+    for index in range(5):  # now and then a batch fails
+        detect.fails = index % 2
+        inference.process(Batch(frames=[(lane, make_frame("a", index))]))
+        clock.now += 25
+    detect.fails = 100
+    for index in range(5, 9):
+        inference.process(Batch(frames=[(lane, make_frame("a", index))]))
+        clock.now += 10
+    with pytest.raises(BackendError, match="the device is gone"):
+        inference.process(Batch(frames=[(lane, make_frame("a", 9))]))
+
+
 def test_a_failed_last_frame_is_told_by_the_closing_notice() -> None:
     detect = OneFaceEach()
     inference = Inference(Models(detect, cut, certain), write, SilentReport(), SystemClock())
