@@ -118,16 +118,27 @@ def main() -> None:
     database.executescript(TABLES)
     reader = GroupReader(redis.Redis.from_url(options.redis), "emotion-minutes", options.name)
     while True:
-        items = reader.read(wait_s=1.0, limit=options.batch)
-        if items:
-            repeats = store(database, items)
-            reader.ack(items)
-            known = f", {repeats} of them known already" if repeats else ""
-            print(f"{len(items)} {'record' if len(items) == 1 else 'records'}{known}", flush=True)
-        elif options.until_idle:
+        try:
+            count = _turn(database, reader, options.batch)
+        except (redis.ConnectionError, redis.TimeoutError) as away:
+            print(f"Redis is away, trying again: {away}", file=sys.stderr, flush=True)
+            time.sleep(2.0)
+            continue
+        if options.until_idle and not count:
             return
-        if len(items) < options.batch:
+        if count < options.batch:
             time.sleep(1.0)  # so that one transaction holds what a second brought, not a frame
+
+
+def _turn(database: sqlite3.Connection, reader: GroupReader, batch: int) -> int:
+    """Read, store, acknowledge; how many there were. Cut off anywhere, the same items come again and are known."""
+    items = reader.read(wait_s=1.0, limit=batch)
+    if items:
+        repeats = store(database, items)
+        reader.ack(items)
+        known = f", {repeats} of them known already" if repeats else ""
+        print(f"{len(items)} {'record' if len(items) == 1 else 'records'}{known}", flush=True)
+    return len(items)
 
 
 if __name__ == "__main__":
@@ -135,3 +146,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:  # Ctrl-C is how one ends it
         sys.exit(130)
+    except (redis.RedisError, sqlite3.Error, ValueError) as error:
+        sys.exit(f"error: {error}")

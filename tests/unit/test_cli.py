@@ -15,6 +15,7 @@ import pytest
 
 from worker import __version__, cli, errors
 from worker.cli import COMMANDS, call
+from worker.settings.shard import shard_of
 
 ROOT = Path(__file__).resolve().parents[2]
 Install = Callable[[Callable[..., None]], None]
@@ -209,3 +210,31 @@ def test_every_exit_code_is_documented() -> None:
     for error in every_error():
         assert f"`{error.__name__}`" in rows[error.exit_code], error.__name__
     assert {0, 2, 70, 130, 141} <= set(rows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("streams: []", "there are no streams, and web.changes is off"),
+        ("streams: [{id: a, url: gone.mp4}]", "stream a: gone.mp4: no such file or folder yet"),
+        ("streams: [{id: a, url: 'rtsp://h/1'}]\nshard: {index: INDEX, of: 2}", "none of the 1 streams falls to shard"),
+    ],
+)
+def test_check_tells_of_what_there_is_not_to_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: str, says: str
+) -> None:
+    other = 1 - shard_of("a", 2)
+    path = tmp_path / "cameras.yaml"
+    path.write_text(f"{settings.replace('INDEX', str(other))}\n")
+    assert call(["run", str(path), "--check"]) == 0
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["rtsp://u:pa/ss@h/1", "rtsp://h:99999/1", "rtsp://"])
+def test_check_refuses_a_malformed_address_and_shows_no_part_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    path = tmp_path / "cameras.yaml"
+    path.write_text(f"streams: [{{id: lobby, url: '{url}'}}]\n")
+    assert call(["run", str(path), "--check"]) == errors.SettingsError.exit_code
+    assert "ss@h" not in capsys.readouterr().err

@@ -77,10 +77,7 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
     sources = inputs(clips)
     models, part = chosen_models(detector, classifier, backend), chosen_region(region)
     began = None if start_time is None else start_time.replace(tzinfo=start_time.tzinfo or UTC).timestamp()
-    written = {"--out": out, "--csv": csv, "--timeline": timeline, "--report": report}
-    for place in [] if video is None else [place_of(video, source, len(sources) > 1) for source in sources]:
-        written["--video" if place == video else f"--video ({place.name})"] = place
-    check_differ(written, [source.path for source in sources])
+    _check_outputs({"--out": out, "--csv": csv, "--timeline": timeline, "--report": report}, video, sources)
     workshop = open_workshop(models)
     sink = JsonlStdout(sys.stdout.buffer) if out == _STDOUT else JsonlFile(out, SystemClock(), whole=True)
     with ExitStack() as unfinished:
@@ -95,6 +92,13 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
     job.tell(out)
     if job.failures:
         raise SourceError("\n".join(job.failures))
+
+
+def _check_outputs(outputs: dict[str, Path | None], video: Path | None, sources: Sequence[Input]) -> None:
+    """Raise OutputError where two outputs are one file, or one is read; `video` stands for a file a source."""
+    for place in [] if video is None else [place_of(video, source, len(sources) > 1) for source in sources]:
+        outputs["--video" if place == video else f"--video ({place.name})"] = place
+    check_differ(outputs, [source.path for source in sources])
 
 
 class _Job:

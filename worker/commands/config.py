@@ -21,15 +21,29 @@ def check(settings: Settings) -> None:
     """
     from worker.assembly.window import access_of
     from worker.models.bundle import check_pair, load_bundle
-    from worker.sources.options import SourceOptions, check_source
+    from worker.sources.options import SourceOptions, check_source, exists, local_path
 
     for stream in settings.own_streams:
         check_source(SourceOptions(stream=stream.id, url=stream.address, live=stream.live))
+        if not stream.live and not exists(local_path(stream.address)):
+            _log.warning("stream %s: %s: no such file or folder yet", stream.id, local_path(stream.address))
     if settings.web.enabled:
         access_of(settings.web)
     check_pair(load_bundle(settings.models.detector, "detector"), load_bundle(settings.models.classifier, "classifier"))
+    check_streams(settings)
     check_purpose(settings)
     print(effective(settings), end="")
+
+
+def check_streams(settings: Settings) -> None:
+    """Tell of a worker that has nothing to read and can be given nothing."""
+    if settings.own_streams or settings.web.changes:
+        return
+    if settings.streams:
+        shard = settings.shard
+        _log.warning("none of the %d streams falls to shard %d of %d", len(settings.streams), shard.index, shard.of)
+    else:
+        _log.warning("there are no streams, and web.changes is off, so none can be added: nothing will be read")
 
 
 def check_purpose(settings: Settings) -> None:

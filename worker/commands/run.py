@@ -15,7 +15,7 @@ import cv2
 from worker import __version__
 from worker.assembly.house import House
 from worker.clock import SystemClock
-from worker.commands.config import check_purpose
+from worker.commands.config import check_purpose, check_streams
 from worker.errors import SourceError, WorkerError
 from worker.settings import Settings
 
@@ -37,6 +37,7 @@ def run(settings: Settings) -> None:
     # threads as there are cores, all of which would wait for the cores that decoding and inference use.
     cv2.setNumThreads(1)
     check_purpose(settings)
+    check_streams(settings)
     for stream in settings.own_streams:
         stream.check()
     house = House(settings, SystemClock())
@@ -46,9 +47,10 @@ def run(settings: Settings) -> None:
         try:
             house.start()
             _log.info(
-                "emotion-worker %s is up: %d streams%s",
+                "emotion-worker %s is up: %d %s%s",
                 __version__,
                 len(settings.own_streams),
+                "stream" if len(settings.own_streams) == 1 else "streams",
                 "" if house.port is None else f", page, metrics and health on port {house.port}",
             )
             house.wait()

@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from redis import Redis
+from redis import Redis, RedisError
 
 from worker.events.consumer import Client, Fields
 from worker.events.schema import (
@@ -240,8 +240,8 @@ def main() -> None:
     """Play fake cameras into a Redis."""
     parser = argparse.ArgumentParser(prog="python -m worker.events.fake", description=main.__doc__)
     parser.add_argument("url", help="redis://host:port/db")
-    parser.add_argument("--streams", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--streams", type=int, default=3, help="how many cameras (3)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long they go on (60)")
     options = parser.parse_args()
     with Redis.from_url(options.url) as client:
         print(f"{options.streams} fake cameras write for {options.seconds:g} s: watch emotion-worker tail", flush=True)
@@ -253,3 +253,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:  # Ctrl-C is how one ends it
         sys.exit(130)
+    except (RedisError, ValueError) as error:
+        sys.exit(f"error: {error}")

@@ -177,7 +177,7 @@ KILL = "import os; os.kill(os.getpid(), 9)\n"
     ("before", "kill", "kept", "known"),
     [
         ("    if not new:\n", f"    if record.seq == 10: {KILL}", 0, "20 records\n"),
-        ("            reader.ack(items)\n", f"            {KILL}", 20, "20 records, 20 of them known already\n"),
+        ("        reader.ack(items)\n", f"        {KILL}", 20, "20 records, 20 of them known already\n"),
     ],
     ids=["in the middle of a transaction", "between a transaction and its acknowledgement"],
 )
