@@ -6,7 +6,7 @@ FFmpeg knows many schemes that lead to local files in roundabout ways: what is a
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from worker.redact import MASK
 from worker.settings import WebSettings
 from worker.web.answers import Refusal
 
+_HOLDS_IPV4 = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 
@@ -28,9 +29,10 @@ def check_address(url: str, settings: WebSettings) -> None:
         )
     if "${" in url:
         raise _refused("url may not name variables of the worker's environment")
-    if any(ord(sign) <= 32 or ord(sign) == 127 for sign in url):
+    is_file = "://" not in url
+    if any(ord(sign) < 32 or ord(sign) == 127 or (sign == " " and not is_file) for sign in url):
         raise _refused("url may not hold blanks and control characters")
-    if "://" not in url:
+    if is_file:
         _check_file(url, settings.files)
         return
     try:
@@ -72,9 +74,30 @@ def _check_host(host: str) -> None:
 
 
 def _is_local(address: IPv4Address | IPv6Address) -> bool:
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    meant = mapped or address
-    return meant.is_loopback or meant.is_link_local or meant.is_unspecified or meant.is_multicast
+    inner = _inner(address) if isinstance(address, IPv6Address) else None
+    return any(
+        meant.is_loopback or meant.is_link_local or meant.is_unspecified or meant.is_multicast or _is_own(meant)
+        for meant in (address, inner)
+        if meant is not None
+    )
+
+
+def _inner(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for: mapped, compatible, NAT64 (RFC 6052), 6to4."""
+    if any(address in net for net in _HOLDS_IPV4):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def _is_own(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is one of this machine's: services that listen on all of them listen there, too."""
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 def _refused(sentence: str) -> Refusal:

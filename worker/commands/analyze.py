@@ -71,8 +71,7 @@ def analyze(  # noqa: PLR0913 - the signature is the command line
     """Read clips or photos offline and write one record a decoded frame.
 
     Raises:
-        WorkerError: a source could not be read (what could be is in the output; where nothing could, an older output
-            stays as it was), or the output could not be written.
+        WorkerError: a source could not be read (what could be is in the output), or the output could not be written.
     """
     sources = inputs(clips)
     models, part = chosen_models(detector, classifier, backend), chosen_region(region)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,10 @@ def test_a_folder_with_traps_leads_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "device").symlink_to("/dev/null")
     (tmp_path / "hall.mp4").touch()
+    (tmp_path / "hall, north ü.mp4").touch()
     web = WebSettings(files=tmp_path)
     check_address("hall.mp4", web)
+    check_address("hall, north ü.mp4", web)
     check_address(f"../{tmp_path.name}/hall.mp4", web)
     for url in ("out", "circle", "device", "circle/hall.mp4", "x" * 300, ".."):
         with pytest.raises(Refusal, match=r"no file in the folder web\.files"):
@@ -59,3 +62,22 @@ def test_who_writes_a_file_as_an_address_is_told_how(tmp_path: Path) -> None:
     assert without.value.sentence == "url must start with rtsp://, rtsps://, http://, https://"
     with pytest.raises(Refusal, match=r", or be the name of a file in the folder web\.files$"):
         check_address("file:///etc/passwd", WebSettings(files=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "0.0.0.0"]
+)
+def test_no_way_of_writing_this_machine_is_allowed(host: str) -> None:
+    with pytest.raises(Refusal, match="leads to this machine"):
+        check_address(f"http://{host}:6379/x", WebSettings())
+
+
+def test_this_machines_address_on_the_network_is_this_machine() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outward:
+        try:
+            outward.connect(("192.0.2.1", 9))  # no packet is sent
+        except OSError:
+            pytest.skip("this machine is on no network")
+        own = outward.getsockname()[0]
+    with pytest.raises(Refusal, match="leads to this machine"):
+        check_address(f"http://{own}/x", WebSettings())
