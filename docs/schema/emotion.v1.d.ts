@@ -108,7 +108,7 @@ export interface FrameRecord {
   stream: string;
   /** The claim of the stream by a worker; only grows. */
   epoch: number;
-  /** Counts the stream's records from 1, through restarts. */
+  /** Counts the stream's records from 1, through restarts; in a file or on standard output, those of its epoch. */
   seq: number;
   /** The opening of the stream that this belongs to: a ULID. */
   run: string;
@@ -134,7 +134,7 @@ export interface GapRecord {
   stream: string;
   /** The claim of the stream by a worker; only grows. */
   epoch: number;
-  /** Counts the stream's records from 1, through restarts. */
+  /** Counts the stream's records from 1, through restarts; in a file or on standard output, those of its epoch. */
   seq: number;
   /** The opening of the stream that this belongs to: a ULID. */
   run: string;
@@ -162,7 +162,7 @@ export interface StatusRecord {
   stream: string;
   /** The claim of the stream by a worker; only grows. */
   epoch: number;
-  /** Counts the stream's records from 1, through restarts. */
+  /** Counts the stream's records from 1, through restarts; in a file or on standard output, those of its epoch. */
   seq: number;
   /** The opening of the stream that this belongs to: a ULID. */
   run: string;

@@ -67,7 +67,9 @@ def open_post(settings: Settings, streams: Sequence[str], author: Author, report
         assert settings.publish.path is not None
         return Post(LocalPublisher(JsonlFile(settings.publish.path, clock, whole=False), report, clock), gap_draft)
     if target == "stdout":
-        return Post(LocalPublisher(JsonlStdout(sys.stdout.buffer), report, clock), gap_draft)
+        return Post(
+            LocalPublisher(JsonlStdout(sys.stdout.buffer, epoch=int(clock.wall() * 1000)), report, clock), gap_draft
+        )
     redis = settings.redis
     where = redis_target(redis)
     lanes = LaneSettings(

@@ -172,7 +172,7 @@ class _Record(_Model):
     epoch: Annotated[int, Field(ge=0)]
     """The claim of the stream by a worker; only grows."""
     seq: Annotated[int, Field(ge=1)]
-    """Counts the stream's records from 1, through restarts."""
+    """Counts the stream's records from 1, through restarts; in a file or on standard output, those of its epoch."""
     run: str
     """The opening of the stream that this belongs to: a ULID."""
 

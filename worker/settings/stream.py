@@ -46,7 +46,8 @@ class StreamSettings(Section):
         None,
         description="rtsp, rtsps, http or https address (rtmp, rtmps, udp and rtp are read, too); "
         "`webcam:0` for a webcam of this machine (0 is its number; "
-        "also /dev/video0 or a name under /dev/v4l/by-id); or the path of a file or of a folder of pictures. "
+        "also /dev/video0 or a name under /dev/v4l/by-id); or the path of a file or of a folder of pictures (read "
+        "by name as the frames of one film; single photos are for `analyze`). "
         "`${NAME}` is replaced by that variable of the environment. Give this or `url_file`.",
     )
     url_file: Path | None = Field(
