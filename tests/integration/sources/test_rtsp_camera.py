@@ -15,6 +15,8 @@ import pytest
 from tests.camera import Auth, Camera
 from tests.integration.sources.conftest import Watching
 from worker.frame import GapCause, State
+from worker.redact import redact
+from worker.settings.references import fill
 
 pytestmark = pytest.mark.alone
 
@@ -79,6 +81,17 @@ def test_passwords_are_given(watch: Watch, counter_clip: Path, auth: Auth) -> No
         assert cam.seen.states == [State.CONNECTING, State.LIVE]
         assert "secret" in camera.url
         assert "secret" not in cam.seen.told()
+
+
+@pytest.mark.parametrize("auth", ["basic", "digest"])
+@pytest.mark.parametrize("password", ["a/b@c#d?e", "it's my secret", '50%/"x"'])
+def test_a_variable_holds_the_password_as_it_is(watch: Watch, counter_clip: Path, auth: Auth, password: str) -> None:
+    with Camera(counter_clip, auth=auth, password=password) as camera:
+        template = camera.url.replace(password, "${WORD}")
+        cam = watch(fill(template, {"WORD": password}))
+        cam.seen.until(lambda: len(cam.seen.frames) >= 5)
+        assert cam.seen.states == [State.CONNECTING, State.LIVE]
+        assert redact(cam.source._options.url) == template.replace("${WORD}", "***")
 
 
 def test_a_wrong_password_is_told_and_not_hammered(watch: Watch, counter_clip: Path) -> None:
