@@ -13,10 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import pytest
 
 from tests.integration.sources.conftest import Watching
-from tests.unit.sources.counter import write_video
+from tests.unit.sources.counter import painted, write_video
+from worker.events.stream_time import StreamTime
 from worker.frame import State
 
 pytestmark = pytest.mark.alone
@@ -29,6 +31,9 @@ class Handler(SimpleHTTPRequestHandler):
     and `/cut/` hangs up there."""
 
     def do_GET(self) -> None:
+        if self.path.startswith("/mjpeg/"):
+            self._send_pictures()
+            return
         if self.path.startswith("/mute/"):
             time.sleep(4)
             return
@@ -44,6 +49,17 @@ class Handler(SimpleHTTPRequestHandler):
             self._send_half()
             return
         super().do_GET()
+
+    def _send_pictures(self) -> None:
+        """Five numbered pictures a second, as cameras push them into a web page."""
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for number in range(100):
+            data = cv2.imencode(".jpg", painted(number))[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+            self.wfile.write(head.encode() + data + b"\r\n")
+            time.sleep(0.2)
 
     def _send_half(self) -> None:
         content = (Path(self.directory) / Path(self.path).name).read_bytes()
@@ -106,6 +122,22 @@ def test_what_has_an_end_is_read_to_its_end(watch: Watch, site: Path, name: str)
     assert cam.seen.numbers() == list(range(60))
     assert cam.seen.states == [State.CONNECTING, State.LIVE, State.ENDED]
     assert len(list(site.glob("list*.ts"))) > 1
+
+
+def test_pictures_without_times_go_by_their_arrival(watch: Watch, site: Path) -> None:
+    """FFmpeg makes up 25 a second for MJPEG over HTTP."""
+    with web(site) as host:
+        cam = watch(f"http://{host}/mjpeg/")
+        cam.seen.until(lambda: len(cam.seen.frames) >= 20)
+        cam.source.stop(2)
+    assert cam.seen.numbers()[:20] == list(range(20))
+    assert {frame.pts_s for frame in cam.seen.frames} == {None}
+    clock = StreamTime()
+    for frame in cam.seen.frames[:20]:
+        clock.advance(frame)
+    assert clock.now == pytest.approx(19 * 0.2, rel=0.2)
+    assert cam.behind == []
+    assert cam.seen.states == [State.CONNECTING, State.LIVE, State.STOPPED]
 
 
 def test_live_hls_is_paced_not_swallowed_in_bursts(watch: Watch, tmp_path: Path) -> None:
