@@ -184,7 +184,7 @@ def _address(target: RedisTarget) -> tuple[list[tuple[str, int]], int, bool]:
     """((host, port), ...), database, whether TLS."""
     parts = urlsplit(target.url)
     if parts.scheme not in _SCHEMES:
-        raise SettingsError(f"redis.url: {target.where!r} must begin with redis://, rediss:// or unix://")
+        raise SettingsError("an address of Redis (redis.url) begins with redis://, rediss:// or unix://")
     nodes: list[tuple[str, int]] = []
     for node in parts.netloc.rpartition("@")[2].split(","):
         host, colon, port = node.rpartition(":")

@@ -40,10 +40,10 @@ class PhotoDesk:
         self._shapes = workshop.detector.shapes
         self._clock = clock
         self._stream = f"photo-{ulid(clock.wall())}"  # no other stream has this id
-        self._answers: SimpleQueue[Draft | None] = SimpleQueue()
+        self._answers: SimpleQueue[Draft | str] = SimpleQueue()
         author = Author("photo", workshop.names(), timed=False)
         self._study = _PhotoStudy(fresh, author, self._answers)
-        self._mailbox = Mailbox("wait", 1, ring, lambda *_: None)
+        self._mailbox = Mailbox("keep_latest", 1, ring, lambda *_: None)  # a picture that was given up gives way
         self._one = threading.Lock()
 
     def open(self, hall: InferenceThread) -> None:
@@ -91,16 +91,16 @@ class PhotoDesk:
                 draft = self._answers.get(timeout=max(0.0, end - self._clock.monotonic()))
             except Empty:
                 raise Refusal(503, f"no answer within {ANSWER_S:.0f} s: the worker has too much to do") from None
-            if draft is None:
+            if draft == run:
                 raise Refusal(503, "the models failed on this picture: see the worker's log")
-            if draft.run == run:  # else the late answer to a picture that was given up
+            if isinstance(draft, Draft) and draft.run == run:  # else the late answer to a picture that was given up
                 return draft
 
 
 class _PhotoStudy:
     """Each photo is a stream of its own: nothing is remembered from one to the next."""
 
-    def __init__(self, fresh: Callable[[], StreamEvents], author: Author, answers: SimpleQueue[Draft | None]) -> None:
+    def __init__(self, fresh: Callable[[], StreamEvents], author: Author, answers: SimpleQueue[Draft | str]) -> None:
         self._fresh = fresh
         self._author = author
         self._answers = answers
@@ -122,8 +122,9 @@ class _PhotoStudy:
     ) -> Draft:
         return self._photo.finish(frame, qualities, results, latency_s)
 
-    def skip(self, _frame: Frame, _reason: Skip) -> None:
-        self._answers.put(None)
+    def skip(self, frame: Frame, _reason: Skip) -> None:
+        """The models failed on the picture: its run is the answer."""
+        self._answers.put(frame.run)
 
     def carry(self, change: StateChange) -> StateChange:
         return change
@@ -132,7 +133,7 @@ class _PhotoStudy:
 class _Tray:
     """An outbox from which the one who waits takes the answer."""
 
-    def __init__(self, answers: SimpleQueue[Draft | None]) -> None:
+    def __init__(self, answers: SimpleQueue[Draft | str]) -> None:
         self._answers = answers
 
     def reserve(self) -> bool:

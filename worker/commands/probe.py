@@ -21,7 +21,7 @@ from worker.commands.look import Look, look_at
 from worker.commands.probe_view import facts, show_sheet, show_table
 from worker.commands.verdict import Judgement, SeenFace, best_sample, judge, settings_entry, speed_of, stream_name
 from worker.drawing import FaceView, draw_caption, draw_faces
-from worker.errors import SettingsError, SourceError, SourceTimeout, WorkerError
+from worker.errors import OutputError, SettingsError, SourceError, SourceTimeout, WorkerError
 from worker.redact import redact
 from worker.settings import ModelsSettings
 from worker.settings.references import fill
@@ -150,10 +150,13 @@ def _save(item: Probed, place: Path, several: bool) -> None:
     shown, faces = best_sample(item.look, item.judgement.faces)
     draw_faces(shown, [_view(number, face) for number, face in enumerate(faces, 1)])
     draw_caption(shown, f"{item.name} · {item.look.width} x {item.look.height} · {item.judgement.grade}")
+    if not place.parent.is_dir():
+        raise OutputError(f"cannot write {place}: its folder does not exist: make it first")
     path = place.with_name(f"{place.stem}-{item.name}.jpg") if several else place
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         path = path.with_suffix(".jpg")
     write_picture(path, shown)
+    Console(stderr=True).print(f"picture: {path}", highlight=False)
 
 
 def _view(number: int, face: SeenFace) -> FaceView:

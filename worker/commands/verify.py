@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from worker.errors import LedgerError, SourceUnreadable
+from worker.errors import LedgerError, SettingsError, SourceUnreadable
 from worker.events import schema
 from worker.events.ledger import Account, Ledger
 from worker.redact import redact
@@ -41,15 +41,19 @@ def verify(
     Raises:
         LedgerError: something is wrong, or there is nothing to check.
         SourceUnreadable: the file cannot be read.
+        SettingsError: the address is none of Redis.
         RedisError: the server cannot be reached or refuses.
     """
     ledger = Ledger()
     if source.startswith(("redis://", "rediss://", "unix://")):
         target = RedisTarget(fill(source, os.environ), mode="cluster" if cluster else "standalone")
         _read_redis(target, stream or [], ledger)
+    elif "://" in source:
+        raise SettingsError(f"{redact(source)} is neither a file nor a Redis address (redis://, rediss://, unix://)")
     else:
         _read_file(Path(source), stream or [], ledger)
-    print(_as_json(ledger)) if as_json else _show(ledger, Console())
+    if ledger.accounts or ledger.faults or as_json:
+        print(_as_json(ledger)) if as_json else _show(ledger, Console())
     if not ledger.accounts and not ledger.faults:
         raise LedgerError(f"nothing to check: {redact(source)} holds no records{' of these streams' if stream else ''}")
     if ledger.faults:

@@ -270,7 +270,7 @@ def _read(path: Path) -> tuple[bytes, dict[str, JsonValue]]:
         raw = (path / MANIFEST).read_bytes()
         content = json.loads(raw)
     except OSError as error:
-        raise BundleError(f"bundle {path}: {MANIFEST} cannot be read ({error.strerror}): export it again") from error
+        raise BundleError(f"bundle {path}: {MANIFEST} cannot be read ({error.strerror}): is it a bundle?") from error
     except ValueError as error:
         raise BundleError(f"bundle {path}: {MANIFEST} is no JSON ({error}): export the bundle again") from error
     if not isinstance(content, dict):
