@@ -15,9 +15,9 @@ _QUOTE = r"[\"'](?![\s,:;)}\]]|$)"
 _USER = rf"://(?:[^\s/?#@:\"']|{_QUOTE})*"
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # scheme://user:pass/w@rd@host: what should have been escaped (but host:554/path@x has a port, no password)
-    (re.compile(rf"({_USER}):(?!\d{{1,5}}[/?#\s\"',:;)])(?:(?!://)[^\s\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
-    # scheme://user:pass word@host (but host:8080, mail x@y has a port, no password)
-    (re.compile(rf"({_USER}):(?!\d{{1,5}}[/?#\s\"',:;)])(?:[^\r\n/?#\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
+    (re.compile(rf"({_USER}):(?!\d{{1,5}}[/?#\s])(?:(?!://)[^\s\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
+    # scheme://user:pass word@host (but host:8080, mail x@y has a port, no password, and host: x@y has neither)
+    (re.compile(rf"({_USER}):(?!\s|\d{{1,5}}(?:[/?#]|\W*(?:\s|$)))(?:[^\r\n/?#\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
     # scheme://user:password@host, also where the password itself holds an @
     (re.compile(rf"({_USER}):(?:[^\s/?#\"']|{_QUOTE})*@"), rf"\1:{MASK}@"),
     # scheme://token@host

@@ -94,10 +94,10 @@ def _is_own(address: IPv4Address | IPv6Address) -> bool:
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
+            probe.connect((str(address), 9))  # no packet is sent; to its own address the kernel speaks from that one
+            return ip_address(str(probe.getsockname()[0]).partition("%")[0]) == address
     except OSError:
         return False
-    return True
 
 
 def _refused(sentence: str) -> Refusal:

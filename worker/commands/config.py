@@ -37,7 +37,7 @@ def check(settings: Settings) -> None:
 
 def check_streams(settings: Settings) -> None:
     """Tell of a worker that has nothing to read and can be given nothing."""
-    if settings.own_streams or settings.web.changes:
+    if settings.own_streams or settings.web.changes or settings.web.state_file is not None:
         return
     if settings.streams:
         shard = settings.shard

@@ -108,7 +108,7 @@ class Reader:
         self._streams = streams
         self._start: Literal["oldest", "newest"] | datetime = start
         self._discover_at = 0.0
-        self._page: deque[tuple[str, str, Fields]] = deque()  # entries that were fetched and not looked at yet
+        self._page: deque[Received | Unreadable] = deque()  # fetched and not given yet
         self._held: Received | None = None  # what comes after the `Missing` that was given last
 
     def __iter__(self) -> Iterator[Item]:
@@ -135,7 +135,8 @@ class Reader:
         deadline = time.monotonic() + wait_s
         while not self._page and self._held is None:
             self._discover()
-            self._page.extend(self._entries(min(max(0.0, deadline - time.monotonic()), BLOCK_S), limit))
+            entries = self._entries(min(max(0.0, deadline - time.monotonic()), BLOCK_S), limit)
+            self._page.extend(item_of(*entry) for entry in entries)
             if time.monotonic() >= deadline:
                 return
 
@@ -145,7 +146,7 @@ class Reader:
             item, self._held = self._held, None
             return self._given(item)
         while self._page:
-            found = self._item(*self._page.popleft())
+            found = self._item(self._page.popleft())
             if found is not None:
                 return found
         return None
@@ -189,10 +190,10 @@ class Reader:
             time.sleep(min(block_s, CLUSTER_PAUSE_S))
         return found
 
-    def _item(self, stream: str, entry: str, fields: Fields) -> Item | None:
-        """The item of an entry, or what is missing before it; None: it had been there before."""
+    def _item(self, item: Received | Unreadable) -> Item | None:
+        """The item, or what is missing before it; None: it had been there before."""
+        stream, entry = item.stream, item.entry
         before = self.positions[stream]
-        item = item_of(stream, entry, fields)
         if isinstance(item, Unreadable):
             self.positions[stream] = before._replace(entry=entry)
             return item

@@ -32,6 +32,9 @@ from worker.events.consumer import (
 )
 from worker.events.schema import events_key
 
+_BEGIN = "0-0"
+_MOST_CLAIMS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
@@ -72,6 +75,7 @@ class GroupReader:
         self._own: dict[str, str] = {}  # by stream: up to where this reader's unacknowledged records were given again
         self._discover_at = 0.0
         self._claim_at = 0.0
+        self._cursors: dict[str, str] = {}  # by stream: where the look for abandoned records goes on
         self._page: deque[GroupItem] = deque()
 
     def __iter__(self) -> Iterator[GroupItem]:
@@ -154,13 +158,16 @@ class GroupReader:
     def _abandoned(self, limit: int) -> list[GroupItem]:
         if time.monotonic() < self._claim_at:
             return []
-        self._claim_at = time.monotonic() + self._claim_after_s / 4
-        return in_turn(self._client, list(self._known), lambda stream: self._claimed(stream, limit))
+        found = in_turn(self._client, list(self._known), lambda stream: self._claimed(stream, limit))
+        if not any(cursor != _BEGIN for cursor in self._cursors.values()):
+            self._claim_at = time.monotonic() + self._claim_after_s / 4
+        return found
 
     def _claimed(self, stream: str, limit: int) -> list[GroupItem]:
-        """One call looks at ten times `count` of the pending entries, so the cursor is followed to the last one."""
-        idle_ms, cursor, items = int(self._claim_after_s * 1000), "0-0", list[GroupItem]()
-        while True:
+        """One call looks at ten times `count` of the pending entries: the cursor is followed, twenty calls a time."""
+        idle_ms, cursor = int(self._claim_after_s * 1000), self._cursors.pop(stream, _BEGIN)
+        items: list[GroupItem] = []
+        for _ in range(_MOST_CLAIMS):
             try:
                 answer: Any = self._client.xautoclaim(
                     events_key(stream), self._group, self._name, idle_ms, cursor, count=limit - len(items)
@@ -171,8 +178,10 @@ class GroupReader:
             cursor, entries, deleted = text(answer[0]), answer[1], answer[2]
             items += _items([(stream, text(entry), fields) for entry, fields in entries])
             items += [Trimmed(stream, text(entry)) for entry in deleted]
-            if cursor == "0-0" or len(items) >= limit:
-                return items
+            if cursor == _BEGIN or len(items) >= limit:
+                break
+        self._cursors[stream] = cursor
+        return items
 
     def _fresh(self, block_s: float, limit: int) -> list[GroupItem]:
         if not self._known:

@@ -6,6 +6,7 @@ from worker.frame import Frame
 
 _AHEAD_S = 2.0  # media time of a live stream may run ahead of arrival by this much before it counts as a jump
 _LATE_S = 5.0  # what was filmed may arrive so much later than the first frame did before its media time counts as slow
+_FAR_S = 30.0  # further from the arrival, media time is not used
 _BACK_S = 1.0  # media time of a file may step back by this much (overlapping parts) before it counts as a jump
 _FIRST_STEP_S = 0.04
 
@@ -29,12 +30,25 @@ class StreamTime:
         if frame.live:
             arrival = max(0.0, frame.arrived - last.arrived)
             step = media if media is not None and 0 < media <= arrival + _AHEAD_S else arrival
-            # A camera's clock may run slow or fast (night mode, a made-up rate): arrival says how long it was at last.
-            elapsed = frame.arrived - self._zero
-            self.now = max(self.now, min(max(self.now + step, elapsed - _LATE_S), elapsed + _AHEAD_S))
+            self.now += self._towards(frame.arrived - self._zero, step, arrival)
             return True
         # Of a file the arrival says how fast we are, not what was filmed: without media time, steps repeat.
         if media is not None and media > 0:
             self._usual_step = media
         self.now += self._usual_step
         return media is None or media > -_BACK_S
+
+    def _towards(self, elapsed: float, step: float, arrival: float) -> float:
+        """The step that keeps near the arrival at `elapsed`, at most twice and at least half of what media time says.
+
+        A camera's clock may run slow or fast (night mode, a crystal). No step jumps: a network that gives late what it
+        held back took no picture away.
+        """
+        late = elapsed - (self.now + step)
+        if abs(late) > _FAR_S:
+            return arrival
+        if late > _LATE_S:
+            return min(2 * step, step + late - _LATE_S)
+        if late < -_AHEAD_S:
+            return max(step / 2, step + late + _AHEAD_S)
+        return step

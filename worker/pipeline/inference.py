@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.clock import Clock
 from worker.errors import BackendError
@@ -16,10 +17,14 @@ from worker.pipeline.batcher import Batch, Batcher, Lane
 from worker.pipeline.mailbox import Bell
 from worker.pipeline.ports import Classify, Crop, Detect, Report, Study, Write
 
+_Probabilities = npt.NDArray[np.float32]
+
 IDLE_S = 0.25
 """The thread beats at least this often, also with nothing to do."""
 
 _GIVE_UP_S = 30.0
+_IDLE_S = 10.0
+"""Two failures further apart say nothing of the time between them: nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Inference:
         self._clock = clock
         self._studies: dict[str, Study] = {}
         self._failing_since: float | None = None
+        self._failed_at = 0.0
 
     def add(self, stream: str, study: Study) -> None:
         """Make a stream known before its first frame."""
@@ -78,16 +84,23 @@ class Inference:
             return
         self._report.batch(len(batch.frames))
         started = self._clock.monotonic()
-        frames = [frame for _, frame in batch.frames]
-        inputs = np.stack([frame.detector_input for frame in frames])
+        self._infer(batch.frames, started)
+
+    def _infer(self, frames: Sequence[tuple[Lane, Frame]], started: float) -> None:
+        """Detect and tell. Of a batch that fails, each frame is tried alone, in order: one may spoil it for all."""
+        inputs = np.stack([frame.detector_input for _, frame in frames])
         try:
-            detections = self._models.detect(inputs, [frame.letterbox for frame in frames])
+            detections = self._models.detect(inputs, [frame.letterbox for _, frame in frames])
         except BackendError as error:
-            self._fail(batch.frames, error)
+            if len(frames) == 1:
+                self._fail(frames, error)
+                return
+            for one in frames:
+                self._infer([one], started)
             return
         detect_s = self._clock.monotonic() - started
         self._report.stage("detect", detect_s)
-        for part in _rounds(batch.frames, detections):
+        for part in _rounds([_Found(*pair, faces) for pair, faces in zip(frames, detections, strict=True)]):
             self._tell(part, started, detect_s)
 
     def _tell(self, part: Sequence[_Found], started: float, detect_s: float) -> None:
@@ -96,17 +109,14 @@ class Inference:
         looks = [self._look(found) for found in part]
         classifying = self._clock.monotonic()
         self._report.stage("track", classifying - tracking)
-        crops = [crop for look in looks for crop in look.crops if crop is not None]
-        try:
-            probabilities = iter(self._models.classify(np.stack(crops)) if crops else ())
-        except BackendError as error:
-            self._fail([(found.lane, found.frame) for found in part], error)
-            return
+        results = self._classified(part, looks)
         now = self._clock.monotonic()
-        self._failing_since = None
-        if crops:
+        if any(look.crops for look in looks):
             self._report.stage("classify", now - classifying)
-        for found, look in zip(part, looks, strict=True):
+        for found, look, result in zip(part, looks, results, strict=True):
+            if result is None:
+                continue
+            self._failing_since = None
             frame = found.frame
             times = StageTimes(
                 decode_s=frame.decode_s + frame.convert_s,
@@ -116,8 +126,23 @@ class Inference:
                 total_s=max(0.0, now - frame.arrived),
             )
             self._report.stage("wait", times.wait_s)
-            results = [None if crop is None else next(probabilities) for crop in look.crops]
-            found.lane.outbox.put(self._studies[frame.stream].finish(frame, look.qualities, results, times))
+            found.lane.outbox.put(self._studies[frame.stream].finish(frame, look.qualities, result, times))
+
+    def _classified(self, part: Sequence[_Found], looks: Sequence[_Look]) -> list[list[_Probabilities | None] | None]:
+        """The result of each crop of each look, None for crops that are not worth it. None for a look that failed.
+
+        As with detection, looks are tried one by one where they fail together.
+        """
+        crops = [crop for look in looks for crop in look.crops if crop is not None]
+        try:
+            probabilities = iter(self._models.classify(np.stack(crops)) if crops else ())
+        except BackendError as error:
+            if len(part) > 1:
+                pairs = zip(part, looks, strict=True)
+                return [result for found, look in pairs for result in self._classified([found], [look])]
+            self._fail([(found.lane, found.frame) for found in part], error)
+            return [None]
+        return [[None if crop is None else next(probabilities) for crop in look.crops] for look in looks]
 
     def _look(self, found: _Found) -> _Look:
         """Update the stream's tracks and cut the faces that it wants to see; None for a crop not worth classifying."""
@@ -137,7 +162,9 @@ class Inference:
             lane.outbox.cancel_reservation()
             self._report.skipped(frame.stream, Skip.INFERENCE_ERROR, 1)
         now = self._clock.monotonic()
-        self._failing_since = now if self._failing_since is None else self._failing_since
+        if self._failing_since is None or now - self._failed_at > _IDLE_S:
+            self._failing_since = now
+        self._failed_at = now
         if now - self._failing_since > _GIVE_UP_S:
             raise error
 
@@ -155,9 +182,8 @@ class _Look:
     qualities: list[Quality]
 
 
-def _rounds(frames: Sequence[tuple[Lane, Frame]], detections: list[list[Detection]]) -> Iterator[list[_Found]]:
+def _rounds(rest: list[_Found]) -> Iterator[list[_Found]]:
     """Split a batch so that each part has at most one frame of a stream, in order: a track needs its past first."""
-    rest = [_Found(lane, frame, found) for (lane, frame), found in zip(frames, detections, strict=True)]
     while rest:
         part: dict[str, _Found] = {}
         later: list[_Found] = []

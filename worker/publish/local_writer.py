@@ -10,7 +10,7 @@ from typing import Protocol
 from worker.clock import Clock
 from worker.errors import OutputError
 from worker.publish.queue import PublishQueue
-from worker.publish.reports import PublishReports, Unsent
+from worker.publish.reports import PublishReports, Unsent, add_unsent
 
 _BATCH = 256
 _LONGEST_WAIT = 1.0  # seconds
@@ -150,5 +150,7 @@ class LocalPublisher:
             _log.error("%s", error)
 
     def _count_unsent(self) -> None:
-        left = {queue.stream: Unsent(queue.records, queue.frames) for queue in [*self._queues, *self._coming]}
-        self.unsent = {stream: unsent for stream, unsent in left.items() if unsent.records}
+        unsent: dict[str, Unsent] = {}
+        for queue in (*self._queues, *self._coming):
+            add_unsent(unsent, queue.stream, Unsent(queue.records, queue.frames))
+        self.unsent = unsent

@@ -16,7 +16,7 @@ from typing import Any
 from worker.clock import Clock
 from worker.publish.lane import Lane, LaneSettings
 from worker.publish.queue import PublishQueue
-from worker.publish.reports import PublishReports, Unsent
+from worker.publish.reports import PublishReports, Unsent, add_unsent
 from worker.publish.retry import retry_delay
 from worker.publish.scripts import Call, Connection, Failure
 
@@ -187,7 +187,7 @@ class PublisherThread:
     def _forget_gone(self) -> None:
         for lane in [lane for lane in self._lanes if lane.gone]:
             self._lanes.remove(lane)
-            _add(self._left, lane.stream, lane.unsent())
+            add_unsent(self._left, lane.stream, lane.unsent())
 
     def _part(self) -> None:
         """What could not leave is counted; its streams are free for others at once."""
@@ -203,13 +203,7 @@ class PublisherThread:
         """Of lanes that have left, of those that are here, and of queues that waited for their turn."""
         unsent = dict(self._left)
         for lane in self._lanes:
-            _add(unsent, lane.stream, lane.unsent())
+            add_unsent(unsent, lane.stream, lane.unsent())
         for queue in self._coming:
-            _add(unsent, queue.stream, Unsent(queue.records, queue.frames))
+            add_unsent(unsent, queue.stream, Unsent(queue.records, queue.frames))
         self.unsent = unsent
-
-
-def _add(unsent: dict[str, Unsent], stream: str, more: Unsent) -> None:
-    if more.records:
-        before = unsent.get(stream, Unsent(0, 0))
-        unsent[stream] = Unsent(before.records + more.records, before.frames + more.frames)

@@ -47,3 +47,10 @@ class Unsent:
 
     records: int
     frames: int
+
+
+def add_unsent(unsent: dict[str, Unsent], stream: str, more: Unsent) -> None:
+    """Add `more` of a stream to what is counted already."""
+    if more.records:
+        before = unsent.get(stream, Unsent(0, 0))
+        unsent[stream] = Unsent(before.records + more.records, before.frames + more.frames)

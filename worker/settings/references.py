@@ -15,7 +15,7 @@ from worker.errors import SettingsError
 from worker.redact import redact
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
-_CREDENTIALS = re.compile(r"://[^/?#]*@")
+_CREDENTIALS = re.compile(r"(?<!rtmp)(?<!rtmps)://[^/?#]*@")  # FFmpeg takes RTMP's as they stand
 _ENDS_CREDENTIALS = re.compile(r"[/?#@\s]")
 
 
@@ -33,11 +33,13 @@ def fill(address: str, environ: Mapping[str, str]) -> str:
     if missing := unset(address, environ):
         raise SettingsError(f"{redact(address)}: variable {', '.join(missing)} is not set")
     credentials = _CREDENTIALS.search(address)
-    end = credentials.end() if credentials else 0
-    begin = credentials.start() if credentials else 0
+    begin, end = credentials.span() if credentials else (0, 0)
+    both = ":" not in address[begin + len("://") : end]  # the variable holds user:password
 
     def value(found: re.Match[str]) -> str:
         text = environ[found[1]]
-        return quote(text, safe="") if begin <= found.start() < end and _ENDS_CREDENTIALS.search(text) else text
+        if not begin <= found.start() < end or not _ENDS_CREDENTIALS.search(text):
+            return text
+        return ":".join(quote(part, safe="") for part in text.split(":", 1 if both else 0))
 
     return _REFERENCE.sub(value, address)

@@ -33,8 +33,8 @@ what is in force, without secrets; `emotion-worker config-schema` prints the JSO
   `EMOTION_WORKER__REDIS__URL`, `EMOTION_WORKER__EVENTS__GATES__CONFIDENCE`. An empty variable counts as not given,
   one that fits no setting is refused. A list is written with commas.
 - Durations are written `500ms`, `10s`, `2m`, `1h`, `1d`; a bare number is seconds.
-- Secrets belong in files (`url_file`, `password_file`, `token_file`) or in variables (`${NAME}` in an address; a password stands
-  there as it is, whatever characters it holds).
+- Secrets belong in files (`url_file`, `password_file`, `token_file`) or in variables (`${NAME}` in an address; a
+  password stands there as it is, whatever characters it holds).
 - Paths start at the working directory.
 
 """

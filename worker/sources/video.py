@@ -13,7 +13,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from worker.errors import SourceUnreadable
+from worker.errors import SourceTimeout, SourceUnreadable
 from worker.redact import redact
 from worker.sources.backlog import Backlog
 from worker.sources.camera_clock import CameraClock
@@ -24,6 +24,10 @@ from worker.sources.pictures import VideoPictures
 from worker.sources.report import SourceReport
 
 _ENDS_EARLY_S = 1.0
+_CATCHING_UP_S = 40.0
+"""How long a late reader waits for a key frame to go on from; one that comes so seldom is no use."""
+_WAITED_S = 0.002
+"""A packet that took longer than this was not there yet; others lay in a buffer."""
 _NO_TIMESTAMPS = 0x80
 """FFmpeg's AVFMT_NOTIMESTAMPS: the format has no times (MJPEG over HTTP, raw H.264); 25 frames a second are made up."""
 
@@ -55,6 +59,7 @@ class Video:
         sound = tuple(self._container.streams.audio) if self._whole else ()
         self._read = (self._track, *sound)
         self._packets = 0
+        self._waited_s = 0.0
         self._latest_s = 0.0
         self._last_damaged = False
         self._pending_damage = False
@@ -119,6 +124,7 @@ class Video:
                     self._latest_s = max(self._latest_s, float(end * packet.time_base))
                 if packet.stream is not self._track:  # `stream_index` is 0 for every packet that flushes a decoder
                     continue
+                self._waited_s = time.monotonic() - asked
                 if packet.size:
                     self._packets += 1
                     self._last_damaged = packet.is_corrupt
@@ -131,12 +137,18 @@ class Video:
             raise SourceUnreadable(f"{redact(self._options.url)}: damaged: it cannot be read on from here") from None
 
     def _wanted(self, packet: av.Packet[av.VideoStream]) -> bool:
-        """Whether there is time to decode the packet."""
+        """Whether there is time to decode the packet. Raises SourceTimeout where that has been so for too long."""
         if self._backlog is None or not packet.size:
             return True
         stamp = packet.pts if packet.dts is None else packet.dts
         media_s = None if stamp is None else float(stamp * packet.time_base)
-        return self._backlog.wants(media_s, time.monotonic(), packet.is_keyframe)
+        now = time.monotonic()
+        wanted = self._backlog.wants(media_s, now, packet.is_keyframe, self._waited_s > _WAITED_S)
+        if not wanted and self._backlog.behind_s(now) > _CATCHING_UP_S:
+            raise SourceTimeout(
+                f"{redact(self._options.url)}: it is read too late, and no key frame comes to go on from"
+            )
+        return wanted
 
     def _decode(self, packet: av.Packet[av.VideoStream]) -> Iterator[Decoded]:
         self._clock.see(packet)

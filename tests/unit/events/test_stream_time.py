@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.unit.events.records import make_frame
@@ -28,12 +30,23 @@ def test_a_camera_without_usable_media_time_goes_by_arrival(pts: list[float | No
     assert found == [(0.0, True), (0.2, True), (0.5, True)]
 
 
-@pytest.mark.parametrize(("rate", "least", "most"), [(0.2, 55.0, 60.0), (0.9, 55.0, 60.0), (1.5, 60.0, 62.0)])
+@pytest.mark.parametrize(
+    ("rate", "least", "most"), [(0.2, 29.0, 32.0), (0.6, 54.0, 60.0), (0.9, 54.0, 60.0), (1.5, 60.0, 62.5)]
+)
 def test_a_camera_whose_media_time_runs_slow_or_fast_stays_near_the_arrival(
     rate: float, least: float, most: float
 ) -> None:
     now, _ = times([(i / 10 * rate, 100.0 + i / 10) for i in range(601)], "arrival")[-1]
     assert least <= now <= most
+
+
+def test_what_a_network_held_back_for_eight_seconds_comes_without_a_jump() -> None:
+    frames: list[tuple[float | None, float]] = [
+        (i / 25, 100.0 + max(i / 25, 8.0 if i > 50 else 0.0)) for i in range(300)
+    ]
+    found = times(frames, "arrival")
+    steps = [b[0] - a[0] for a, b in itertools.pairwise(found)]
+    assert 0.019 < min(steps) <= max(steps) < 0.081
 
 
 def test_a_real_pause_of_a_camera_counts() -> None:

@@ -87,12 +87,39 @@ def test_a_failed_batch_is_accounted_for_by_the_next_record_of_its_run() -> None
     inference = Inference(Models(detect, cut, certain), write, report, SystemClock())
     lane = make_lane("a", Bell())
     inference.add("a", CountingStudy())
-    detect.fails = 1
+    detect.fails = 3  # the batch, and then each of its two frames alone
     inference.process(Batch(frames=[(lane, make_frame("a", 0)), (lane, make_frame("a", 2, skipped={"max_fps": 1}))]))
     assert outbox(lane).drafts == []
     assert report.skips == [("a", Skip.INFERENCE_ERROR, 1)] * 2
     inference.process(Batch(frames=[(lane, make_frame("a", 3))]))
     assert [draft.frames for draft in outbox(lane).drafts] == [4]
+
+
+@pytest.mark.parametrize("stage", ["detect", "classify"])
+def test_one_frame_that_fails_costs_no_other_its_record(stage: str) -> None:
+    """Frames 1 of both streams are poison wherever they are; the ledger of each stream adds up in order."""
+
+    def detect(inputs: Pixels, letterboxes: Sequence[Letterbox]) -> list[list[Detection]]:
+        if stage == "detect" and any(x[0, 0, 0] == 11 for x in inputs):
+            raise BackendError("no numbers")
+        return OneFaceEach()(inputs, letterboxes)
+
+    def classify(crops: Pixels) -> npt.NDArray[np.float32]:
+        if stage == "classify" and (crops[:, 0, 0] == 11).any():
+            raise BackendError("no numbers")
+        return certain(crops)
+
+    report = SilentReport()
+    inference = Inference(Models(detect, cut, classify), write, report, SystemClock())
+    lanes = {name: make_lane(name, Bell()) for name in "ab"}
+    for name in lanes:
+        inference.add(name, CountingStudy())
+    frames = [(lanes[name], make_frame(name, index)) for index in (10, 11, 12) for name in "ab"]
+    inference.process(Batch(frames=frames))
+    for lane in lanes.values():
+        assert [json.loads(draft.body)["index"] for draft in outbox(lane).drafts] == [10, 12]
+        assert [draft.frames for draft in outbox(lane).drafts] == [1, 2]
+    assert sorted(report.skips) == [("a", Skip.INFERENCE_ERROR, 1), ("b", Skip.INFERENCE_ERROR, 1)]
 
 
 class Hours(SystemClock):
@@ -115,6 +142,9 @@ def test_a_device_that_does_not_come_back_is_given_up_after_half_a_minute() -> N
         inference.process(Batch(frames=[(lane, make_frame("a", index))]))
         clock.now += 25
     detect.fails = 100
+    for index in range(100, 103):  # hours apart: nothing was asked in between
+        inference.process(Batch(frames=[(lane, make_frame("a", index))]))
+        clock.now += 3600
     for index in range(5, 9):
         inference.process(Batch(frames=[(lane, make_frame("a", index))]))
         clock.now += 10

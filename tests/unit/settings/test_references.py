@@ -31,6 +31,13 @@ def test_a_password_is_written_as_an_address_wants_it(word: str, written: str) -
     assert fill("${ADDRESS}", environ) == environ["ADDRESS"], "a whole address is not ours to change"
     assert fill("rtsp://viewer:x@gate/${PLACE}", environ) == "rtsp://viewer:x@gate/a/b@c"
     assert fill("rtsp://${PLACE}", environ) == "rtsp://a/b@c"
+    assert fill("rtmp://viewer:${WORD}@gate", environ) == f"rtmp://viewer:{word}@gate"
+
+
+def test_a_variable_may_hold_the_name_and_the_password() -> None:
+    environ = {"BOTH": "admin:p@s:s", "WORD": "p@s:s"}
+    assert fill("redis://${BOTH}@cache/0", environ) == "redis://admin:p%40s%3As@cache/0"
+    assert fill("redis://${WORD}:${WORD}@cache/0", environ) == "redis://p%40s%3As:p%40s%3As@cache/0"
 
 
 def test_what_is_not_set_or_empty_is_told_without_the_password() -> None:
