@@ -15,6 +15,7 @@ from worker.settings import WebSettings
 from worker.web.answers import Refusal
 
 _HOLDS_IPV4 = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
+_FOREIGN = IPv4Address("192.0.2.1")  # of RFC 5737: no machine has it
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 
@@ -91,13 +92,30 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
 
 def _is_own(address: IPv4Address | IPv6Address) -> bool:
     """Whether it is one of this machine's: services that listen on all of them listen there, too."""
-    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    return _binds(address) and (not _binds(_FOREIGN) or _speaks_from(address))
+
+
+def _binds(address: IPv4Address | IPv6Address) -> bool:
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((str(address), 9))  # no packet is sent; to its own address the kernel speaks from that one
+        with _datagrams(address) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+def _speaks_from(address: IPv4Address | IPv6Address) -> bool:
+    """For systems that bind anything (net.ipv4.ip_nonlocal_bind): to its own address the kernel speaks from that one."""
+    try:
+        with _datagrams(address) as probe:
+            probe.connect((str(address), 9))  # no packet is sent
             return ip_address(str(probe.getsockname()[0]).partition("%")[0]) == address
     except OSError:
         return False
+
+
+def _datagrams(address: IPv4Address | IPv6Address) -> socket.socket:
+    return socket.socket(socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6, socket.SOCK_DGRAM)
 
 
 def _refused(sentence: str) -> Refusal:

@@ -93,7 +93,7 @@ class Inference:
             detections = self._models.detect(inputs, [frame.letterbox for _, frame in frames])
         except BackendError as error:
             if len(frames) == 1:
-                self._fail(frames, error)
+                self._fail(frames, error, started)
                 return
             for one in frames:
                 self._infer([one], started)
@@ -109,7 +109,7 @@ class Inference:
         looks = [self._look(found) for found in part]
         classifying = self._clock.monotonic()
         self._report.stage("track", classifying - tracking)
-        results = self._classified(part, looks)
+        results = self._classified(part, looks, started)
         now = self._clock.monotonic()
         if any(look.crops for look in looks):
             self._report.stage("classify", now - classifying)
@@ -128,7 +128,9 @@ class Inference:
             self._report.stage("wait", times.wait_s)
             found.lane.outbox.put(self._studies[frame.stream].finish(frame, look.qualities, result, times))
 
-    def _classified(self, part: Sequence[_Found], looks: Sequence[_Look]) -> list[list[_Probabilities | None] | None]:
+    def _classified(
+        self, part: Sequence[_Found], looks: Sequence[_Look], started: float
+    ) -> list[list[_Probabilities | None] | None]:
         """The result of each crop of each look, None for crops that are not worth it. None for a look that failed.
 
         As with detection, looks are tried one by one where they fail together.
@@ -139,8 +141,8 @@ class Inference:
         except BackendError as error:
             if len(part) > 1:
                 pairs = zip(part, looks, strict=True)
-                return [result for found, look in pairs for result in self._classified([found], [look])]
-            self._fail([(found.lane, found.frame) for found in part], error)
+                return [result for found, look in pairs for result in self._classified([found], [look], started)]
+            self._fail([(found.lane, found.frame) for found in part], error, started)
             return [None]
         return [[None if crop is None else next(probabilities) for crop in look.crops] for look in looks]
 
@@ -154,7 +156,7 @@ class Inference:
             look.qualities.append(quality)
         return look
 
-    def _fail(self, frames: Sequence[tuple[Lane, Frame]], error: BackendError) -> None:
+    def _fail(self, frames: Sequence[tuple[Lane, Frame]], error: BackendError, started: float) -> None:
         """No record for these frames: they are counted, and the next record of their run tells them."""
         self._report.inference_failed(error)
         for lane, frame in frames:
@@ -162,7 +164,7 @@ class Inference:
             lane.outbox.cancel_reservation()
             self._report.skipped(frame.stream, Skip.INFERENCE_ERROR, 1)
         now = self._clock.monotonic()
-        if self._failing_since is None or now - self._failed_at > _IDLE_S:
+        if self._failing_since is None or started - self._failed_at > _IDLE_S:
             self._failing_since = now
         self._failed_at = now
         if now - self._failing_since > _GIVE_UP_S:

@@ -34,7 +34,7 @@ what is in force, without secrets; `emotion-worker config-schema` prints the JSO
   one that fits no setting is refused. A list is written with commas.
 - Durations are written `500ms`, `10s`, `2m`, `1h`, `1d`; a bare number is seconds.
 - Secrets belong in files (`url_file`, `password_file`, `token_file`) or in variables (`${NAME}` in an address; a
-  password stands there as it is, whatever characters it holds).
+  password stands there as it is, whatever characters it holds, but for RTMP).
 - Paths start at the working directory.
 
 """
