@@ -105,7 +105,7 @@ def _binds(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _speaks_from(address: IPv4Address | IPv6Address) -> bool:
-    """For systems that bind anything (net.ipv4.ip_nonlocal_bind): to its own address the kernel speaks from that one."""
+    """For systems that bind anything (net.ipv4.ip_nonlocal_bind): to its own address the kernel speaks from it."""
     try:
         with _datagrams(address) as probe:
             probe.connect((str(address), 9))  # no packet is sent
