@@ -38,11 +38,20 @@ Names the emotion that a face shows, out of {", ".join(manifest.labels)}. It rea
 - Output: logits; divided by the temperature {manifest.temperature} they are calibrated for FER2013's kind of picture.
 - Abstains below a probability of {low}: less sure faces of the hold-out are named wrongly in
   more than half.
-- Training: FER2013's Training part without a hold-out, {epochs} epochs in {minutes} minutes on
-  two shared CPU cores, started from dlib's face-recognition ResNet (CC0); FER+ votes as an auxiliary target.
+- Training: FER2013's Training part without a hold-out, {epochs} epochs in {minutes} minutes, {_origin(training)};
+  FER+ votes as an auxiliary target.
 - Code and weights: {manifest.licences.code}.
 - Data: {manifest.licences.data}.
 """
+
+
+def _origin(training: dict[str, Any]) -> str:
+    """What the run started from, and who taught it."""
+    teachers = training.get("teachers", 0)
+    dlib = "dlib's face-recognition ResNet (CC0)"
+    if not teachers:
+        return f"started from {dlib}"
+    return f"started from an earlier one of these networks (itself from {dlib}), taught by {teachers} of them"
 
 
 def _size(manifest: ClassifierManifest) -> str:

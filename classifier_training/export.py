@@ -112,6 +112,7 @@ def manifest_for(weights: RunWeights, calibration: Calibration, crop: Crop, vers
             "minutes": round(weights.seconds / 60, 1),
             "settings_sha256": fingerprint,
             "start": "dlib face-recognition ResNet (CC0)",
+            "teachers": len(settings.loss.teachers),
             "holdout_coverage": round(calibration.coverage, 4),
         },
         crop=crop,
