@@ -159,7 +159,7 @@ class GroupReader:
         if time.monotonic() < self._claim_at:
             return []
         found = in_turn(self._client, list(self._known), lambda stream: self._claimed(stream, limit))
-        if not any(cursor != _BEGIN for cursor in self._cursors.values()):
+        if all(self._cursors.get(stream, _BEGIN) == _BEGIN for stream in self._known):
             self._claim_at = time.monotonic() + self._claim_after_s / 4
         return found
 
