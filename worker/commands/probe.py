@@ -62,6 +62,8 @@ def probe(
     """
     if transport not in ("tcp", "udp"):
         raise SettingsError(f"--transport {transport}: choose tcp or udp")
+    if picture is not None and not picture.parent.is_dir():
+        raise OutputError(f"cannot write {picture}: its folder does not exist: make it first")
     wanted = {url: fill(url, os.environ) for url in urls}
     console = Console()
     with Console(stderr=True).status("loading the models ..."):
@@ -150,8 +152,6 @@ def _save(item: Probed, place: Path, several: bool) -> None:
     shown, faces = best_sample(item.look, item.judgement.faces)
     draw_faces(shown, [_view(number, face) for number, face in enumerate(faces, 1)])
     draw_caption(shown, f"{item.name} · {item.look.width} x {item.look.height} · {item.judgement.grade}")
-    if not place.parent.is_dir():
-        raise OutputError(f"cannot write {place}: its folder does not exist: make it first")
     path = place.with_name(f"{place.stem}-{item.name}.jpg") if several else place
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         path = path.with_suffix(".jpg")

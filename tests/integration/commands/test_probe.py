@@ -77,6 +77,11 @@ def test_mistakes(arguments: list[str], code: int, word: str, capsys: pytest.Cap
     assert word in next(line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
 
 
+def test_a_picture_without_a_folder_is_told_before_anything_is_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["probe", "rtsp://192.0.2.1/live", "--picture", "/no/such/folder/seen.jpg"]) == 74
+    assert "its folder does not exist: make it first" in capsys.readouterr().err
+
+
 def test_sound_alone_is_told_in_the_words_of_the_other_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
